@@ -1,0 +1,56 @@
+"""Finding input files and writing output files so that nothing is ever half-written."""
+
+import contextlib
+import glob
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+
+class InputError(ValueError):
+    """Input that cannot be used; the message is one sentence that names the file, the value and what was expected."""
+
+
+@contextlib.contextmanager
+def replacing(path: Path | str) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; on success it is renamed to `path`, on failure removed.
+
+    The temporary name keeps the suffix, since some writers choose the format by it.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.stem[:40]}-", suffix=path.suffix, dir=path.parent)
+    os.close(descriptor)
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path | str, text: str) -> None:
+    """Write text whole or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def find_files(pattern: str | Path, suffixes: tuple[str, ...]) -> list[Path]:
+    """Return the files that a path, a folder or a glob names, sorted, restricted to `suffixes` (folder and glob).
+
+    Raises:
+        InputError: when nothing matches.
+    """
+    text = os.path.expanduser(str(pattern))
+    if Path(text).is_file():
+        return [Path(text)]
+    if Path(text).is_dir():
+        text = os.path.join(glob.escape(text), "*")
+    found = sorted(Path(name) for name in glob.glob(text, recursive=True))
+    kept = [path for path in found if path.is_file() and path.name.lower().endswith(suffixes)]
+    if not kept:
+        expected = "/".join(suffixes)
+        raise InputError(f"{pattern}: no such file, folder or glob with files ending in {expected}")
+    return kept

@@ -1,0 +1,36 @@
+"""Settings of the whole test run: four CPU devices, quick compilation, executed shape annotations, strict promotion."""
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+if os.environ["JAX_PLATFORMS"] == "cpu":
+    # Compile quickly rather than well: tests run each program once. Numeric tests have tolerances that hold either way.
+    os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_backend_optimization_level=0"
+
+import jax
+import pytest
+
+jax.config.update("jax_num_cpu_devices", 4)
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def _folder(variable: str, name: str) -> Path:
+    folder = Path(os.environ.get(variable, ROOT.parent / "shared" / name))
+    if not folder.is_dir():
+        pytest.skip(f"{variable} names no folder and ../shared/{name} is not there")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The folder of real micrographs, or a skip with its reason."""
+    return _folder("JAXPICK_DATA", "data")
+
+
+@pytest.fixture(scope="session")
+def oracles() -> Path:
+    """The folder of other programs' inputs and outputs, or a skip with its reason."""
+    return _folder("JAXPICK_ORACLES", "oracles")
