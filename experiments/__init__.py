@@ -1,0 +1,1 @@
+"""Entry points: one question per file; `python -m experiments.NAME --help` tells what each answers."""

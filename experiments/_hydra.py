@@ -1,0 +1,259 @@
+"""Hydra, kept in one place: a frozen spec and a function of it become a command.
+
+`main(Spec, run)` stores the defaults of `Spec` as plain data, adds the deltas of `conf/NAME.yaml` and the groups of
+`conf/`, reads `key=value` from the command line, builds the spec with `jaxpick.spec.build` and exits with what
+`run(spec)` returns. A mistake of the user's ends in one sentence and exit status 2; Ctrl-C in 130. An ordinary run
+leaves no folder or log of Hydra's; a sweep (`-m`) keeps its record beside the jobs' own folders.
+
+A field that holds settings of its own may have a folder of choices in `conf/`; the members of a union of specs are
+choices by themselves, under their `kind`. A field that holds one value is never a group, whatever `conf/` contains.
+"""
+
+import dataclasses
+import inspect
+import os
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+import yaml
+
+from experiments import _commandline as commandline
+from jaxpick.io.files import InputError
+from jaxpick.spec import SpecError, build
+
+T = TypeVar("T")
+CONF = Path(__file__).resolve().parents[1] / "conf"
+USER_ERRORS = (SpecError, InputError, OSError)
+
+
+class JobFailed(RuntimeError):
+    """A job of a sweep that ran in another process and did not succeed."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"a job of the sweep ended with exit status {status}")
+        self.status = status
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Command:
+    """A command as it is typed: its name, its spec and the function that does the work."""
+
+    name: str
+    spec_type: type
+    run: Callable[[Any], int | None]
+
+
+def main(
+    spec_type: type[T], run: Callable[[T], int | None], config_name: str | None = None
+) -> NoReturn:
+    """Run a command from `sys.argv` and exit.
+
+    Args:
+        spec_type: frozen dataclass of the command's settings; a field's `metadata={"help": ...}` is its help.
+        run: does the work; returns the exit status, None for success.
+        config_name: name of the command and of its file in `conf/`; the module's name if left out.
+    """
+    name = config_name or Path(inspect.getfile(run)).stem
+    command = Command(name=name, spec_type=spec_type, run=run)
+    arguments = sys.argv[1:]
+    if {"-h", "--help"} & set(arguments):
+        docstring = inspect.getmodule(run).__doc__ or name  # type: ignore[union-attr]
+        groups = {group: list(nodes) for group, nodes in _group_nodes(command).items()}
+        print(commandline.help_text(name, docstring, spec_type, groups))
+        sys.exit(0)
+    sys.exit(_run_hydra(command, arguments))
+
+
+def compose(spec_type: type[T], name: str, overrides: list[str]) -> T:
+    """Build the spec that a command line would give, without running anything (tests and notebooks use it)."""
+    import hydra
+
+    _store(Command(name=name, spec_type=spec_type, run=lambda spec: None), [])
+    with hydra.initialize(version_base="1.3", config_path=None):
+        quoted = commandline.quote_arguments(overrides, spec_type, is_sweep=False)
+        return _build(spec_type, hydra.compose(name, quoted))
+
+
+def _run_hydra(command: Command, arguments: list[str]) -> int:
+    """Let Hydra compose and launch; translate whatever goes wrong into a sentence and an exit status."""
+    import hydra
+
+    wants_traceback = bool(os.environ.get("HYDRA_FULL_ERROR"))
+    os.environ["HYDRA_FULL_ERROR"] = (
+        "1"  # Hydra would print and exit by itself; here errors are told in one sentence.
+    )
+    statuses: list[int] = []
+    try:
+        is_sweep = bool({"-m", "--multirun"} & set(arguments))
+        if is_sweep:
+            _check_sweep(command.spec_type, arguments)
+        _store(command, arguments)
+        quoted = commandline.quote_arguments(arguments, command.spec_type, is_sweep)
+        sys.argv[1:] = quoted
+        hydra.main(version_base="1.3", config_path=None, config_name=command.name)(
+            _task(command, statuses)
+        )()
+    except KeyboardInterrupt as stop:
+        print(str(stop) or f"{command.name}: stopped by the user", file=sys.stderr)
+        return 130
+    except JobFailed as failure:
+        return max([failure.status, *statuses])
+    except Exception as error:
+        if wants_traceback or not _is_user_error(error):
+            raise
+        print(_sentence(error, command.spec_type), file=sys.stderr)
+        return 2
+    return max(statuses, default=0)
+
+
+def _task(command: Command, statuses: list[int]) -> Callable[[Any], None]:
+    """Return what Hydra calls for each job: build the spec, run, keep the status."""
+    main_process = os.getpid()
+    wants_traceback = bool(os.environ.get("JAXPICK_TRACEBACK"))
+
+    def task(config: Any) -> None:
+        try:
+            status = command.run(_build(command.spec_type, config)) or 0
+        except USER_ERRORS as error:
+            if wants_traceback or isinstance(error, BrokenPipeError):
+                raise
+            print(_sentence(error, command.spec_type), file=sys.stderr)
+            status = 2
+        if status and os.getpid() != main_process:
+            raise JobFailed(status)
+        statuses.append(status)
+
+    return task
+
+
+def _build(spec_type: type[T], config: Any) -> T:
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        missing = OmegaConf.missing_keys(config)
+        values = OmegaConf.to_container(config, resolve=True)
+    except OmegaConfBaseException as error:
+        raise SpecError(f"{error.full_key}: {str(error).splitlines()[0]}") from error
+    if missing:
+        raise SpecError(f"{', '.join(sorted(missing))}: missing; give it as {min(missing)}=VALUE")
+    return build(spec_type, values)  # type: ignore[arg-type]
+
+
+def _store(command: Command, arguments: list[str]) -> None:
+    """Put the command's defaults, its groups and its deltas into Hydra's store."""
+    from hydra.core.config_store import ConfigStore
+
+    store = ConfigStore.instance()
+    base = commandline.plain_defaults(command.spec_type)
+    deltas = _read(CONF / f"{command.name}.yaml")
+    choices = {}
+    for group, nodes in _group_nodes(command).items():
+        choices[group] = _default_choice(group, base, nodes)
+        for option, (package, node) in nodes.items():
+            store.store(group=group, name=option, node=node, package=package)
+    for entry in deltas.pop("defaults", []):
+        choices.update(entry if isinstance(entry, dict) else {})
+    store.store(name="_spec_", node=base)
+    last = [{"experiment": choices.pop("experiment", None)}] if "experiment" in choices else []
+    defaults = ["_spec_", *({group: choice} for group, choice in choices.items()), "_self_", *last]
+    quiet = [{"override hydra/job_logging": "none"}, {"override hydra/hydra_logging": "none"}]
+    settings = {"defaults": defaults + quiet, "hydra": _hydra_settings(command.name, arguments)}
+    store.store(name=command.name, node=settings | deltas)
+
+
+def _group_nodes(command: Command) -> dict[str, dict[str, tuple[str, dict[str, Any]]]]:
+    """Return group -> choice -> (package, settings): the kinds of unions, then the files of `conf/`."""
+    groups: dict[str, dict[str, tuple[str, dict[str, Any]]]] = {}
+    for field, kind in commandline.composite_fields(command.spec_type).items():
+        tagged = commandline.members(kind)
+        kinds = tagged if len(tagged) > 1 else {}
+        nodes = {tag: (field, commandline.plain_defaults(spec)) for tag, spec in kinds.items()}
+        nodes |= {path.stem: (field, _read(path)) for path in _choices(field)}
+        if nodes:
+            groups[field] = nodes
+    for group, folder in (("experiment", f"experiment/{command.name}"), ("launcher", "launcher")):
+        nodes = {path.stem: ("_global_", _read(path)) for path in _choices(folder)}
+        if nodes:
+            groups[group] = nodes
+    return groups
+
+
+def _default_choice(group: str, base: dict[str, Any], nodes: dict[str, Any]) -> str | None:
+    """Return the union's own default kind, which then comes from the group instead of the base."""
+    value = base.get(group)
+    if not isinstance(value, dict) or value.get("kind") not in nodes:
+        return None
+    kind = value["kind"]
+    nodes[kind] = (group, base.pop(group))
+    return str(kind)
+
+
+def _choices(folder: str) -> list[Path]:
+    return sorted((CONF / folder).glob("*.yaml"))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except yaml.YAMLError as error:
+        raise InputError(f"{path}: not readable as YAML: {' '.join(str(error).split())}") from error
+
+
+def _hydra_settings(name: str, arguments: list[str]) -> dict[str, Any]:
+    out = next((a.partition("=")[2] for a in arguments if a.startswith("out=")), "sweeps/")
+    literal = re.split(r"\$\{|,", out.strip("'\""))[0]
+    return {
+        "run": {"dir": "."},
+        "sweep": {"dir": str(Path(literal + "_").parent), "subdir": "."},
+        "output_subdir": None,
+        "job": {"name": name, "chdir": False},
+    }
+
+
+def _check_sweep(spec_type: type, arguments: list[str]) -> None:
+    """Refuse a sweep whose jobs would all write into one folder."""
+    if "out" not in {field.name for field in dataclasses.fields(spec_type)}:
+        return
+    out = next((a.partition("=")[2] for a in arguments if a.startswith("out=")), "")
+    if "${" not in out and "," not in out:
+        raise SpecError(
+            f"out: the jobs of a sweep would all write into {out or 'one folder'!r}; "
+            f"give out='{out or 'FOLDER'}/${{hydra:job.num}}'"
+        )
+
+
+def _is_user_error(error: Exception) -> bool:
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    return isinstance(error, (*USER_ERRORS, HydraException, OmegaConfBaseException))
+
+
+def _sentence(error: Exception, spec_type: type) -> str:
+    """Say in one sentence what was wrong, with the closest known name for one that is unknown."""
+    text = " ".join(str(error).split())
+    unknown = re.match(r"Could not override '([^']+)'", text)
+    if unknown:
+        known = [field.path for field in commandline.flatten(spec_type)]
+        return f"{unknown[1]}: unknown setting; {commandline.closest(unknown[1], known)}"
+    absent = re.search(
+        r"Could not find '(.+)/([^'/]+)' Available options in '\S+': (.*) Config search", text
+    )
+    if absent:
+        expected = ", ".join(absent[3].split())
+        return f"{absent[1]}={absent[2]}: no such choice; expected one of {expected}"
+    ambiguous = re.match(r"Ambiguous value for argument '(.+?)=(.*?)' ", text)
+    if ambiguous:
+        return f"{ambiguous[1]}: expected one value, got {ambiguous[2]!r}; -m sweeps over several"
+    if type(error).__name__ == "OverrideParseException":
+        override = getattr(error, "override", "")
+        return f"{override!r} cannot be read as key=value; quote text as key=\"'VALUE'\""
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {error.strerror}"
+    return text
