@@ -1,0 +1,122 @@
+"""Gaussian random fields with a given power spectrum.
+
+A field is described by its amplitude as a function of frequency in cycles per pixel: amplitude 1 everywhere is white noise of
+unit variance, and a power spectral density P (unit^2 angstrom^2) on pixels of p angstrom is the amplitude sqrt(P) / p. White
+noise is drawn in real space, or as a circular complex normal spectrum, so that no pixel knows of its mirror image through the
+origin. All but `smooth_field` are periodic over their own shape.
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Complex, Float
+
+from jaxpick.numerics.fourier import filter_image
+from jaxpick.numerics.grids import frequency_magnitude, full_frequency_grid, half_plane_weights
+from jaxpick.typing import Image, RandomKey, Scalar
+
+Amplitude = Callable[[Float[Array, "fy fx"]], Float[Array, "fy fx"]]
+
+
+def gaussian_field(
+    key: RandomKey,
+    shape: tuple[int, int],
+    amplitude_of_frequency: Amplitude,
+    unit_variance: bool = False,
+) -> Image:
+    """Draw a real Gaussian random field.
+
+    Args:
+        key: random key.
+        shape: (y, x).
+        amplitude_of_frequency: amplitude at frequencies in cycles per pixel, elementwise.
+        unit_variance: divide by the standard deviation that the amplitude implies for this shape.
+    """
+    amplitude = amplitude_of_frequency(frequency_magnitude(shape))
+    if unit_variance:
+        amplitude = amplitude / _standard_deviation(amplitude, shape)
+    return filter_image(jax.random.normal(key, shape, jnp.float32), amplitude)
+
+
+def gaussian_field_pair(
+    key: RandomKey,
+    shape: tuple[int, int],
+    amplitude_of_frequency: Amplitude,
+    unit_variance: bool = False,
+) -> tuple[Image, Image]:
+    """Draw two independent fields of one spectrum from one complex normal draw and one inverse transform.
+
+    With an even amplitude, the real and the imaginary part of a circular complex field are independent of each other and each
+    has the whole power spectrum.
+    """
+    fy, fx = full_frequency_grid(shape)
+    amplitude = amplitude_of_frequency(jnp.sqrt(fy**2 + fx**2))
+    if unit_variance:
+        amplitude = amplitude / jnp.sqrt(jnp.mean(amplitude**2))
+    real, imaginary = jax.random.normal(key, (2, *shape), jnp.float32)
+    field = (
+        jnp.fft.ifft2(jax.lax.complex(real, imaginary) * amplitude) * (shape[0] * shape[1]) ** 0.5
+    )
+    return field.real, field.imag
+
+
+def power_law(exponent: Scalar) -> Amplitude:
+    """Return the amplitude of a field whose power falls as 1/f^exponent; its mean (f = 0) is left out."""
+
+    def amplitude(frequency: Float[Array, "fy fx"]) -> Float[Array, "fy fx"]:
+        positive = jnp.where(frequency > 0, frequency, 1.0)
+        return jnp.where(frequency > 0, positive ** (-exponent / 2), 0.0)
+
+    return amplitude
+
+
+def gaussian_correlation(correlation_px: Scalar) -> Amplitude:
+    """Return the amplitude of a field with unit variance and correlation exp(-r^2 / (2 l^2)), l in pixels (l >= 1)."""
+
+    def amplitude(frequency: Float[Array, "fy fx"]) -> Float[Array, "fy fx"]:
+        height = jnp.sqrt(2 * jnp.pi) * correlation_px
+        return height * jnp.exp(-((jnp.pi * correlation_px * frequency) ** 2))
+
+    return amplitude
+
+
+def smooth_field(
+    key: RandomKey, shape: tuple[int, int], correlation_px: Scalar, num_modes: int = 8
+) -> Image:
+    """Draw a field of unit variance and correlation exp(-r^2 / (2 l^2)) that is not periodic over the image.
+
+    It is the sum of the lowest modes of a box of twice the longer side, evaluated as two small matrix products: exact and
+    cheap for l from an eighth of the longer side (at 8 modes) up to half of it.
+
+    Args:
+        key: random key.
+        shape: (y, x).
+        correlation_px: l.
+        num_modes: waves per box side to keep, each way.
+    """
+    box = 2.0 * max(shape)
+    wave_y = jnp.arange(-num_modes, num_modes + 1, dtype=jnp.float32)
+    wave_x = jnp.arange(0, num_modes + 1, dtype=jnp.float32)
+    square = wave_y[:, None] ** 2 + wave_x[None, :] ** 2
+    # Columns beyond 0 stand for two conjugate modes; the real part of a circular mode holds half of its power.
+    weight = jnp.where(wave_x > 0, 2.0, 1.0)[None, :]
+    power = jnp.exp(-2 * (jnp.pi * correlation_px / box) ** 2 * square) * weight
+    amplitude = jnp.sqrt(2 * power / jnp.sum(power))
+    coefficients = jax.random.normal(key, square.shape, jnp.complex64) * amplitude
+    rows = _waves(shape[0], wave_y, box) @ coefficients
+    columns = _waves(shape[1], wave_x, box)
+    return rows.real @ columns.real.T - rows.imag @ columns.imag.T
+
+
+def _waves(size: int, wave: Float[Array, " mode"], box: float) -> Complex[Array, "pixel mode"]:
+    position = jnp.arange(size, dtype=jnp.float32)
+    angle = (2 * jnp.pi / box) * position[:, None] * wave[None, :]
+    return jax.lax.complex(jnp.cos(angle), jnp.sin(angle))
+
+
+def _standard_deviation(
+    amplitude: Float[Array, "fy fx"], shape: tuple[int, int]
+) -> Float[Array, ""]:
+    power = jnp.sum(amplitude**2 * half_plane_weights(shape)[None, :])
+    return jnp.sqrt(power / (shape[0] * shape[1]))

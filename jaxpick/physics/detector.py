@@ -1,0 +1,203 @@
+"""What a detector makes of the intensity: counts, shot noise, and the marks of a real camera.
+
+Counts are electrons per pixel. Each effect is a pure function of its own; samplers take the key first. At picking pixel sizes
+(4 angstrom and more) the DQE and MTF of a modern camera are flat, so that only DQE(0) enters, as a scale of the dose.
+"""
+
+import math
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from jaxpick.numerics.fourier import filter_image
+from jaxpick.numerics.grids import centred_pixel_grid, frequency_magnitude, pixel_grid
+from jaxpick.numerics.trigonometry import cos_sin
+from jaxpick.typing import Image, RandomKey, Scalar
+
+# Below about this many electrons a pixel the skew of the Poisson law, 1/sqrt(30) = 0.18, begins to show.
+EXACT_COUNTS_BELOW = 30.0
+
+
+def expected_counts(
+    intensity: Image,
+    dose_e_per_angstrom2: Scalar,
+    quantum_efficiency: Scalar,
+    pixel_size_angstrom: Scalar,
+) -> Image:
+    """Return the expected counts D x DQE(0) x pixel^2 x I."""
+    return (dose_e_per_angstrom2 * quantum_efficiency * pixel_size_angstrom**2) * intensity
+
+
+def sample_counts(key: RandomKey, expected: Image, exact: bool = False) -> Image:
+    """Draw counts of the given expectation.
+
+    Args:
+        key: random key.
+        expected: electrons per pixel, not negative.
+        exact: True for the Poisson law, needed below `EXACT_COUNTS_BELOW`; False for its limit mu + sqrt(mu) N(0, 1), some twenty
+            times faster.
+    """
+    if exact:
+        return jax.random.poisson(key, expected, expected.shape).astype(jnp.float32)
+    return expected + jnp.sqrt(expected) * jax.random.normal(key, expected.shape, jnp.float32)
+
+
+def gain_residual(
+    key: RandomKey,
+    shape: tuple[int, int],
+    pixel_deviation: Scalar,
+    line_deviation: Scalar = 0.0,
+    tile_deviation: Scalar = 0.0,
+    tiles: tuple[int, int] = (2, 4),
+) -> Image:
+    """Draw what an imperfect gain reference leaves: a factor of mean 1 from pixels, rows, columns and sensor tiles.
+
+    Args:
+        key: random key.
+        shape: (y, x).
+        pixel_deviation: relative standard deviation of each pixel.
+        line_deviation: of each row and of each column.
+        tile_deviation: of each of the rectangular tiles, which leaves seams.
+        tiles: number of tiles along y and x.
+    """
+    pixel_key, row_key, column_key, tile_key = jax.random.split(key, 4)
+    pixels = pixel_deviation * jax.random.normal(pixel_key, shape, jnp.float32)
+    rows = line_deviation * jax.random.normal(row_key, (shape[0], 1), jnp.float32)
+    columns = line_deviation * jax.random.normal(column_key, (1, shape[1]), jnp.float32)
+    levels = tile_deviation * jax.random.normal(tile_key, tiles, jnp.float32)
+    tile_of_row = jnp.arange(shape[0]) * tiles[0] // shape[0]
+    tile_of_column = jnp.arange(shape[1]) * tiles[1] // shape[1]
+    return 1.0 + pixels + rows + columns + levels[tile_of_row][:, tile_of_column]
+
+
+def add_hot_pixels(
+    key: RandomKey,
+    image: Image,
+    count: Scalar,
+    height_range: tuple[Scalar, Scalar],
+    capacity: int = 32,
+) -> Image:
+    """Add spikes (hot pixels, X-rays) at random pixels.
+
+    Args:
+        key: random key.
+        image: counts.
+        count: how many spikes, at most `capacity`; may be traced.
+        height_range: lowest and highest spike in counts, uniform between.
+        capacity: static number drawn.
+    """
+    place_key, height_key = jax.random.split(key)
+    y, x = _random_pixels(place_key, image.shape, capacity)
+    height = jax.random.uniform(
+        height_key, (capacity,), jnp.float32, minval=height_range[0], maxval=height_range[1]
+    )
+    return image.at[y, x].add(jnp.where(jnp.arange(capacity) < count, height, 0.0))
+
+
+def replace_dead_pixels(
+    key: RandomKey, image: Image, count: Scalar, value: Scalar, capacity: int = 32
+) -> Image:
+    """Set random pixels to one value, as camera software does with dead ones.
+
+    Args: as for `add_hot_pixels`; `value` in counts, usually the mean.
+    """
+    y, x = _random_pixels(key, image.shape, capacity)
+    # Beyond `count` the index leaves the image and the write is dropped.
+    y = jnp.where(jnp.arange(capacity) < count, y, image.shape[0])
+    return image.at[y, x].set(value, mode="drop")
+
+
+def vignetting(
+    shape: tuple[int, int],
+    depth: Scalar,
+    centre_y: Scalar = 0.0,
+    centre_x: Scalar = 0.0,
+    radius: Scalar = 1.0,
+) -> Image:
+    """Return the relative brightness of an uneven beam: 1 - depth + depth exp(-r^2 / (2 radius^2)).
+
+    Args:
+        shape: (y, x).
+        depth: loss far from the centre, 0 to 1.
+        centre_y: centre of the beam from the centre of the image, in half its longer side.
+        centre_x: the same along x.
+        radius: of the beam in the same unit.
+    """
+    y, x = centred_pixel_grid(shape)
+    square = (y - centre_y) ** 2 + (x - centre_x) ** 2
+    return 1.0 - depth + depth * jnp.exp(-square / (2.0 * radius**2))
+
+
+def beam_edge(
+    shape: tuple[int, int],
+    centre_y_px: Scalar,
+    centre_x_px: Scalar,
+    radius_px: Scalar,
+    fringe_px: Scalar,
+) -> Image:
+    """Return the relative brightness of a round beam whose edge lies in the field, with its Fresnel fringes.
+
+    Across the edge it is the diffraction of a straight edge, (1/2) |1/2 + C(u) + i (1/2 + S(u))|^2 with u the distance inside the
+    beam over `fringe_px`; the first maximum, 1.37, is at u = 1.22.
+
+    Args:
+        shape: (y, x).
+        centre_y_px: centre of the beam in pixels of the image.
+        centre_x_px: the same along x.
+        radius_px: of the beam.
+        fringe_px: sqrt(lambda z / 2) in pixels for an edge at distance z from focus.
+    """
+    y, x = pixel_grid(shape)
+    distance = jnp.sqrt((y - centre_y_px) ** 2 + (x - centre_x_px) ** 2)
+    return fresnel_edge((radius_px - distance) / fringe_px)
+
+
+def fresnel_edge(u: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """Return the intensity behind a straight edge at u = distance into the light x sqrt(2 / (lambda z)).
+
+    Auxiliary functions f and g by Abramowitz and Stegun 7.3.32 and 7.3.33: the intensity is right to 0.006.
+    """
+    distance = jnp.abs(u)
+    f = (1.0 + 0.926 * distance) / (2.0 + 1.792 * distance + 3.104 * distance**2)
+    g = 1.0 / (2.0 + 4.142 * distance + 3.492 * distance**2 + 6.670 * distance**3)
+    cosine, sine = cos_sin(0.5 * math.pi * distance**2)
+    lit = 0.5 * ((1.0 + f * sine - g * cosine) ** 2 + (1.0 - f * cosine - g * sine) ** 2)
+    return jnp.where(u > 0, lit, 0.5 * (f**2 + g**2))
+
+
+def dip_noise_power(noise: Image, depth: Scalar, corner: Scalar) -> Image:
+    """Lower the noise at low frequency as coincidence loss does: amplitude times 1 - a exp(-(f / f1)^2).
+
+    Args:
+        noise: zero-mean noise, without signal.
+        depth: a, 0 to 0.2.
+        corner: f1 in cycles per pixel.
+    """
+    frequency = frequency_magnitude(noise.shape)
+    return filter_image(noise, 1.0 - depth * jnp.exp(-((frequency / corner) ** 2)))
+
+
+def blur_by_mtf(counts: Image, decay: Scalar) -> Image:
+    """Apply the modulation transfer exp(-f / f0) of an old camera or scanned film, f0 in cycles per pixel."""
+    return filter_image(counts, jnp.exp(-frequency_magnitude(counts.shape) / decay))
+
+
+def add_read_noise(key: RandomKey, counts: Image, deviation: Scalar) -> Image:
+    """Add the white electronic noise of a camera that integrates charge; `deviation` in counts."""
+    return counts + deviation * jax.random.normal(key, counts.shape, jnp.float32)
+
+
+def quantise(image: Image, step: Scalar, lowest: Scalar, num_levels: int = 256) -> Image:
+    """Round to the levels lowest, lowest + step, ... that an integer file can hold, and clip to them."""
+    level = jnp.clip(jnp.round((image - lowest) / step), 0, num_levels - 1)
+    return lowest + step * level
+
+
+def _random_pixels(
+    key: RandomKey, shape: tuple[int, int], count: int
+) -> tuple[Int[Array, " spot"], Int[Array, " spot"]]:
+    y_key, x_key = jax.random.split(key)
+    return jax.random.randint(y_key, (count,), 0, shape[0]), jax.random.randint(
+        x_key, (count,), 0, shape[1]
+    )
