@@ -1,0 +1,206 @@
+"""Data parallelism: one axis of devices, a batch split along it, everything else on every device.
+
+`jit` with named shardings is the default; `pmap` runs the same step under a named axis. Both see the same examples,
+because keys are split per example and not per device. Only this module knows of meshes, `shard_map` and `pmap`.
+"""
+
+import dataclasses
+import os
+from collections.abc import Callable
+from typing import Any, Literal, TypeVar
+
+import jax
+import numpy as np
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+from jaxtyping import Array, Key
+
+from jaxpick.spec import SpecError, require
+
+AXIS = "data"
+Tree = TypeVar("Tree")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class HardwareSpec:
+    """Devices to use and how.
+
+    Attributes:
+        strategy: `jit` (one program over a sharded batch) or `pmap` (one program per device of one host).
+        num_devices: how many devices; all that JAX sees if None.
+    """
+
+    strategy: Literal["jit", "pmap"] = "jit"
+    num_devices: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a device count that is not positive."""
+        counts = self.num_devices is None or self.num_devices > 0
+        require(counts, "num_devices", self.num_devices, "a positive number or null")
+
+
+@dataclasses.dataclass(frozen=True)
+class Parallelism:
+    """A strategy on a mesh; build it with `parallelism`."""
+
+    strategy: Literal["jit", "pmap"]
+    mesh: Mesh
+
+    @property
+    def num_devices(self) -> int:
+        """Number of devices that share a batch."""
+        return self.mesh.size
+
+    @property
+    def axis_name(self) -> str | None:
+        """Axis over which a step must average, None where the compiler does it."""
+        return AXIS if self.strategy == "pmap" else None
+
+    def compile(self, step: Callable[..., Any], *, donate_first: bool = False) -> Callable[..., Any]:
+        """Compile `step(state, shared, batch, key) -> outputs`.
+
+        Args:
+            step: pure function. `state`, `shared`, `key` and the outputs are the same on every device; the leaves of
+                `batch` (None is allowed) are split along their first axis.
+            donate_first: let the outputs reuse the memory of `state`.
+        """
+        donated = (0,) if donate_first else ()
+        if self.strategy == "jit":
+            return jax.jit(step, donate_argnums=donated, out_shardings=_replicated(self.mesh))
+        mapped = jax.pmap(
+            lambda state, shared, batch, key, _: step(state, shared, batch, key),
+            axis_name=AXIS,
+            in_axes=(None, None, 0, None, 0),
+            out_axes=None,
+            devices=list(self.mesh.devices.flat),
+            donate_argnums=donated,
+        )
+        # pmap insists on a mapped argument, and a simulated batch has none.
+        ranks = shard_batch(np.arange(self.num_devices, dtype=np.int32), self.mesh)
+        return lambda state, shared, batch, key: mapped(
+            state, shared, self._split(batch), key, ranks
+        )
+
+    def per_example(self, f: Callable[..., Any]) -> Callable[..., Any]:
+        """Batch `f` as `per_example` does; under `pmap` the batch is local already."""
+        return per_example(f, self.mesh if self.strategy == "jit" else None)
+
+    def local(self, keys: Key[Array, " batch"]) -> Key[Array, " local"]:
+        """Return this device's share of the keys of a batch inside a step: all of them under `jit`."""
+        if self.strategy == "jit":
+            return keys
+        share = keys.shape[0] // self.num_devices
+        start = jax.lax.axis_index(AXIS) * share
+        return jax.lax.dynamic_slice_in_dim(keys, start, share)
+
+    def average(self, tree: Tree) -> Tree:
+        """Average over devices inside a step: nothing to do under `jit`."""
+        return tree if self.axis_name is None else jax.lax.pmean(tree, AXIS)
+
+    def total(self, tree: Tree) -> Tree:
+        """Add up over devices inside a step: nothing to do under `jit`."""
+        return tree if self.axis_name is None else jax.lax.psum(tree, AXIS)
+
+    def check_batch(self, batch_size: int, field: str = "batch_size") -> None:
+        """Refuse a batch that the devices cannot share equally."""
+        expected = f"a multiple of the {self.num_devices} devices"
+        require(batch_size % self.num_devices == 0, field, batch_size, expected)
+
+    def _split(self, batch: Any) -> Any:
+        count = self.num_devices
+        return jax.tree.map(lambda x: x.reshape((count, x.shape[0] // count, *x.shape[1:])), batch)
+
+
+def parallelism(spec: HardwareSpec = HardwareSpec()) -> Parallelism:
+    """Build the strategy that a spec names on the devices that are there.
+
+    Raises:
+        SpecError: when there are fewer devices than asked for, or `pmap` is asked for on several hosts.
+    """
+    if spec.strategy == "pmap" and jax.process_count() > 1:
+        raise SpecError("strategy: pmap runs on one host; use strategy=jit on several")
+    return Parallelism(spec.strategy, data_mesh(spec.num_devices))
+
+
+def data_mesh(num_devices: int | None = None) -> Mesh:
+    """Return a one-axis mesh named `data` over the first devices (all if None).
+
+    The axis is an automatic one: since jax 0.9 `make_mesh` defaults to explicit axes, which Linen users should not meet.
+    """
+    devices = jax.devices()
+    count = len(devices) if num_devices is None else num_devices
+    if count > len(devices):
+        raise SpecError(f"num_devices: expected at most {len(devices)}, got {count}")
+    return jax.make_mesh((count,), (AXIS,), axis_types=(AxisType.Auto,), devices=devices[:count])
+
+
+def replicate(tree: Tree, mesh: Mesh) -> Tree:
+    """Put a tree of arrays whole on every device of the mesh."""
+    return jax.device_put(tree, _replicated(mesh))
+
+
+def shard_batch(tree: Tree, mesh: Mesh) -> Tree:
+    """Split every leaf along its first axis over the mesh; each process gives its own rows."""
+    sharding = NamedSharding(mesh, PartitionSpec(AXIS))
+    if jax.process_count() == 1:
+        return jax.device_put(tree, sharding)
+    put = jax.make_array_from_process_local_data
+    return jax.tree.map(lambda rows: put(sharding, np.asarray(rows)), tree)
+
+
+def per_example(f: Callable[..., Any], mesh: Mesh | None = None) -> Callable[..., Any]:
+    """Turn `f(example, *shared)` into a function of a batch that never leaves its devices.
+
+    A `vmap` inside a `shard_map`: FFTs, top-k and Poisson loops stay local, which automatic sharding does not promise
+    (jax 0.10 gathers the whole batch for an FFT, jax issue 15680). Do not differentiate with respect to `shared`
+    through it: without varying-axis checks, gradients of replicated inputs would be a device's own.
+
+    Args:
+        f: function of one example and of arrays that all examples share.
+        mesh: one-axis mesh that divides the batch; plain `vmap` if None or of one device.
+    """
+
+    def batched(examples: Any, *shared: Any) -> Any:
+        return jax.vmap(f, in_axes=(0, *(None,) * len(shared)))(examples, *shared)
+
+    if mesh is None or mesh.size == 1:
+        return batched
+
+    def sharded(examples: Any, *shared: Any) -> Any:
+        specs = (PartitionSpec(AXIS), *(PartitionSpec(),) * len(shared))
+        run = jax.shard_map(
+            batched, mesh=mesh, in_specs=specs, out_specs=PartitionSpec(AXIS), check_vma=False
+        )
+        return run(examples, *shared)
+
+    return sharded
+
+
+def process_rows(batch_size: int) -> slice:
+    """Return the rows of a global batch that this process has to provide."""
+    share = batch_size // jax.process_count()
+    return slice(jax.process_index() * share, (jax.process_index() + 1) * share)
+
+
+def start_hosts() -> bool:
+    """Join the other processes of a multi-host run, when a scheduler started several; True if it did.
+
+    Slurm is recognised by its own variables; elsewhere set JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES and
+    JAX_PROCESS_ID. Call it before anything else touches a device.
+    """
+    num_tasks = int(os.environ.get("SLURM_STEP_NUM_TASKS", "1"))
+    address = os.environ.get("JAX_COORDINATOR_ADDRESS")
+    if num_tasks < 2 and address is None:
+        return False
+    if address is None:
+        jax.distributed.initialize()
+        return True
+    jax.distributed.initialize(
+        coordinator_address=address,
+        num_processes=int(os.environ["JAX_NUM_PROCESSES"]),
+        process_id=int(os.environ["JAX_PROCESS_ID"]),
+    )
+    return True
+
+
+def _replicated(mesh: Mesh) -> NamedSharding:
+    return NamedSharding(mesh, PartitionSpec())
