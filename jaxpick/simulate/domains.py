@@ -1,0 +1,179 @@
+"""Protein-like solids: implicit shapes filled with residue beads at the density of protein.
+
+A shape is a function of points in angstrom whose value grows inwards, about as fast as the distance
+to the surface. Beads are the points of a jittered face-centred lattice with the highest values, one
+residue per lattice cell: the density is 0.81 Da/angstrom^3 by construction and the number of
+residues, hence the mass, is exact whatever the shape.
+"""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from jaxtyping import Float, Int
+from scipy.spatial.transform import Rotation
+
+from jaxpick.physics.potential import PROTEIN_DENSITY_DA_PER_ANGSTROM3
+
+RESIDUE_DA = 110.0
+CELL_ANGSTROM3 = RESIDUE_DA / PROTEIN_DENSITY_DA_PER_ANGSTROM3
+# Half the edge of the cubic cell that holds four beads; neighbours are 5.77 angstrom apart.
+LATTICE_HALF_EDGE_ANGSTROM = 0.5 * (4.0 * CELL_ANGSTROM3) ** (1.0 / 3.0)
+LATTICE_JITTER_ANGSTROM = 0.45
+
+Points = Float[np.ndarray, "point 3"]
+Shape = Callable[[Points], Float[np.ndarray, " point"]]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Beads:
+    """Residue beads of one molecule.
+
+    Attributes:
+        positions_angstrom: x, y, z.
+        contrast: excess potential relative to a protein residue's (1 protein, 1.5 nucleic acid).
+        mass_da: of each bead; detergent counts nothing.
+        unit: the subunit that each bead belongs to.
+    """
+
+    positions_angstrom: Float[np.ndarray, "bead 3"]
+    contrast: Float[np.ndarray, " bead"]
+    mass_da: Float[np.ndarray, " bead"]
+    unit: Int[np.ndarray, " bead"]
+
+
+def protein_beads(positions: Points, mass_kda: float) -> Beads:
+    """Return residue beads of one subunit whose masses add up to `mass_kda` exactly."""
+    num = len(positions)
+    return Beads(
+        positions_angstrom=np.asarray(positions, np.float32),
+        contrast=np.ones(num, np.float32),
+        mass_da=np.full(num, mass_kda * 1e3 / num),
+        unit=np.zeros(num, np.int32),
+    )
+
+
+def num_residues(mass_kda: float) -> int:
+    """Return how many residue beads stand for a mass."""
+    return max(1, round(mass_kda * 1e3 / RESIDUE_DA))
+
+
+def volume_angstrom3(mass_kda: float) -> float:
+    """Return the volume of a protein of this mass."""
+    return mass_kda * 1e3 / PROTEIN_DENSITY_DA_PER_ANGSTROM3
+
+
+def ball_radius_angstrom(mass_kda: float) -> float:
+    """Return the radius of a ball of protein of this mass."""
+    return float(np.cbrt(0.75 / np.pi * volume_angstrom3(mass_kda)))
+
+
+def lattice(rng: np.random.Generator, half_extent: Sequence[float]) -> Points:
+    """Return a jittered face-centred lattice of random origin within +- half_extent (x, y, z)."""
+    edge = LATTICE_HALF_EDGE_ANGSTROM
+    count = [int(np.ceil(extent / edge)) for extent in half_extent]
+    axes = [np.arange(-n, n + 1) for n in count]
+    index = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
+    index = index[index.sum(axis=1) % 2 == 0]
+    jitter = rng.uniform(-LATTICE_JITTER_ANGSTROM, LATTICE_JITTER_ANGSTROM, index.shape)
+    return index * edge + rng.uniform(-edge, edge, (1, 3)) + jitter
+
+
+def fill(rng: np.random.Generator, shape: Shape, half_extent: Sequence[float], num: int) -> Points:
+    """Return the `num` lattice points deepest inside the shape, deepest first.
+
+    The lattice grows until it holds them; the values at its rim should be the lowest, so
+    `half_extent` is generous.
+    """
+    scale = 1.0
+    while True:
+        points = lattice(rng, [scale * extent for extent in half_extent])
+        if len(points) >= 1.2 * num:
+            break
+        scale *= 1.15
+    value = shape(points)
+    deepest = np.argpartition(-value, num)[:num]
+    return points[deepest[np.argsort(-value[deepest], kind="stable")]]
+
+
+def ellipsoid(centre: np.ndarray, radii: np.ndarray, frame: np.ndarray) -> Shape:
+    """Return an ellipsoid's shape: (1 - |x / radii|) mean(radii); rows of `frame` are its axes."""
+    scaled = (frame / radii[:, None]).T
+    return lambda points: (1.0 - np.linalg.norm((points - centre) @ scaled, axis=1)) * radii.mean()
+
+
+def capsule(start: np.ndarray, stop: np.ndarray, radius: float) -> Shape:
+    """Return a rod with round ends: radius minus the distance to the segment from start to stop."""
+    axis = stop - start
+    length2 = max(float(axis @ axis), 1e-9)
+
+    def shape(points: Points) -> np.ndarray:
+        along = np.clip((points - start) @ axis / length2, 0.0, 1.0)
+        return radius - np.linalg.norm(points - start - along[:, None] * axis, axis=1)
+
+    return shape
+
+
+def union(shapes: Sequence[Shape]) -> Shape:
+    """Return the shape inside any of the given ones."""
+    return lambda points: np.max([shape(points) for shape in shapes], axis=0)
+
+
+def symmetrised(shape: Shape, group: Float[np.ndarray, "element 3 3"]) -> Shape:
+    """Return the union of a shape's copies under a point group."""
+    return lambda points: np.max([shape(points @ element) for element in group], axis=0)
+
+
+def surface_noise(
+    rng: np.random.Generator,
+    amplitude_angstrom: float,
+    wavelengths_angstrom: tuple[float, float] = (18.0, 45.0),
+    num_waves: int = 10,
+) -> Shape:
+    """Return a smooth random field of the given RMS: plane waves of log-uniform wavelength."""
+    direction = rng.normal(size=(3, num_waves))
+    direction /= np.linalg.norm(direction, axis=0, keepdims=True)
+    wavelength = np.exp(rng.uniform(*np.log(wavelengths_angstrom), num_waves))
+    wave, phase = 2 * np.pi * direction / wavelength, rng.uniform(0, 2 * np.pi, num_waves)
+    scale = amplitude_angstrom * np.sqrt(2.0 / num_waves)
+    return lambda points: scale * np.cos(np.asarray(points @ wave + phase, np.float32)).sum(axis=1)
+
+
+def symmetric_noise(noise: Shape, group: Float[np.ndarray, "element 3 3"]) -> Shape:
+    """Return a noise field made symmetric by averaging over the group, its RMS kept."""
+    keep = np.sqrt(len(group))
+    return lambda points: sum(noise(points @ element) for element in group) / keep
+
+
+def plus(first: Shape, second: Shape) -> Shape:
+    """Return the sum of two fields: a shape with a rough surface."""
+    return lambda points: first(points) + second(points)
+
+
+def random_frame(rng: np.random.Generator) -> Float[np.ndarray, "3 3"]:
+    """Return a rotation matrix uniform over SO(3)."""
+    return Rotation.random(random_state=rng).as_matrix()
+
+
+def globule(
+    rng: np.random.Generator, mass_kda: float, spread: float = 1.25, num_lobes: int | None = None
+) -> Points:
+    """Return the residues of one folded domain: one to four ellipsoids, rough surface.
+
+    Volume shares are Dirichlet(3), axes jitter by exp N(0, 0.22), each lobe sits on an earlier one
+    at `spread` times their mean radius. The result is centred on its mean.
+    """
+    lobes = int(rng.integers(1, 5)) if num_lobes is None else num_lobes
+    radii = ball_radius_angstrom(mass_kda) * np.cbrt(rng.dirichlet(np.full(lobes, 3.0)))
+    centres = np.zeros((lobes, 3))
+    for lobe in range(1, lobes):
+        parent = int(rng.integers(lobe))
+        direction = rng.normal(size=3)
+        step = spread * 0.5 * (radii[lobe] + radii[parent]) / np.linalg.norm(direction)
+        centres[lobe] = centres[parent] + step * direction
+    axes = radii[:, None] * np.exp(rng.normal(0.0, 0.22, (lobes, 3)))
+    body = union([ellipsoid(c, a, random_frame(rng)) for c, a in zip(centres, axes, strict=True)])
+    extent = np.abs(centres).max(axis=0) + 1.4 * axes.max() + 8.0
+    rough = plus(body, surface_noise(rng, 2.5))
+    points = fill(rng, rough, extent.tolist(), num_residues(mass_kda))
+    return points - points.mean(axis=0, keepdims=True)
