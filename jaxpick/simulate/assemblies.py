@@ -41,15 +41,28 @@ def assemble(
         The most compact of the tries; the first one whose radius of gyration is near a ball's ends
         the search.
     """
+    frame, offset = place(rng, subunit, group, is_ring=is_ring)
+    return _copies(subunit, subunit.positions_angstrom @ frame.T + offset[None, :], group)
+
+
+def place(
+    rng: np.random.Generator,
+    subunit: Beads,
+    group: Float[np.ndarray, "element 3 3"],
+    *,
+    is_ring: bool = False,
+) -> tuple[Float[np.ndarray, "3 3"], Float[np.ndarray, "3"]]:
+    """Return the turn and the shift of the subunit in the arrangement that `assemble` chooses."""
     if len(group) == 1:
-        return subunit
-    best, best_ratio = subunit, np.inf
+        return np.eye(3), np.zeros(3)
+    best_ratio = np.inf
     for _ in range(NUM_TRIES):
-        turned = subunit.positions_angstrom @ random_frame(rng).T
-        placed = turned + _closest_offset(turned, _direction(rng, is_ring), group)[None, :]
-        ratio = _gyration_ratio(placed, group, float(subunit.mass_da.sum()))
+        frame = random_frame(rng)
+        turned = subunit.positions_angstrom @ frame.T
+        offset = _closest_offset(turned, _direction(rng, is_ring), group)
+        ratio = _gyration_ratio(turned + offset[None, :], group, float(subunit.mass_da.sum()))
         if ratio < best_ratio:
-            best, best_ratio = _copies(subunit, placed, group), ratio
+            best_ratio, best = ratio, (frame, offset)
         if ratio < LOOSE_GYRATION_RATIO:
             break
     return best

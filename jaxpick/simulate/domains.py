@@ -19,7 +19,9 @@ RESIDUE_DA = 110.0
 CELL_ANGSTROM3 = RESIDUE_DA / PROTEIN_DENSITY_DA_PER_ANGSTROM3
 # Half the edge of the cubic cell that holds four beads; neighbours are 5.77 angstrom apart.
 LATTICE_HALF_EDGE_ANGSTROM = 0.5 * (4.0 * CELL_ANGSTROM3) ** (1.0 / 3.0)
-LATTICE_JITTER_ANGSTROM = 0.45
+# Uniform, each axis: wide enough that no lattice planes show in views sampled finer than 3
+# angstrom.
+LATTICE_JITTER_ANGSTROM = 1.3
 
 Points = Float[np.ndarray, "point 3"]
 Shape = Callable[[Points], Float[np.ndarray, " point"]]
@@ -155,13 +157,13 @@ def random_frame(rng: np.random.Generator) -> Float[np.ndarray, "3 3"]:
     return Rotation.random(random_state=rng).as_matrix()
 
 
-def globule(
+def globule_shape(
     rng: np.random.Generator, mass_kda: float, spread: float = 1.25, num_lobes: int | None = None
-) -> Points:
-    """Return the residues of one folded domain: one to four ellipsoids, rough surface.
+) -> tuple[Shape, list[float]]:
+    """Return one folded domain, one to four ellipsoids with a rough surface, and its half extent.
 
     Volume shares are Dirichlet(3), axes jitter by exp N(0, 0.22), each lobe sits on an earlier one
-    at `spread` times their mean radius. The result is centred on its mean.
+    at `spread` times their mean radius.
     """
     lobes = int(rng.integers(1, 5)) if num_lobes is None else num_lobes
     radii = ball_radius_angstrom(mass_kda) * np.cbrt(rng.dirichlet(np.full(lobes, 3.0)))
@@ -174,6 +176,13 @@ def globule(
     axes = radii[:, None] * np.exp(rng.normal(0.0, 0.22, (lobes, 3)))
     body = union([ellipsoid(c, a, random_frame(rng)) for c, a in zip(centres, axes, strict=True)])
     extent = np.abs(centres).max(axis=0) + 1.4 * axes.max() + 8.0
-    rough = plus(body, surface_noise(rng, 2.5))
-    points = fill(rng, rough, extent.tolist(), num_residues(mass_kda))
+    return plus(body, surface_noise(rng, 2.5)), extent.tolist()
+
+
+def globule(
+    rng: np.random.Generator, mass_kda: float, spread: float = 1.25, num_lobes: int | None = None
+) -> Points:
+    """Return the residues of one folded domain (`globule_shape`), centred on their mean."""
+    shape, extent = globule_shape(rng, mass_kda, spread, num_lobes)
+    points = fill(rng, shape, extent, num_residues(mass_kda))
     return points - points.mean(axis=0, keepdims=True)

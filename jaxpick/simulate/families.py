@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float
 
 from jaxpick.simulate import domains
-from jaxpick.simulate.assemblies import assemble
+from jaxpick.simulate.assemblies import assemble, place
 from jaxpick.simulate.domains import Beads, Points, Shape
 from jaxpick.simulate.symmetry import symmetry_group
 
@@ -21,6 +21,8 @@ from jaxpick.simulate.symmetry import symmetry_group
 NUCLEIC_CONTRAST = 1.5
 NUCLEIC_CELL_DA = 149.0
 EXTENDED_SHARE = 0.3
+# Oligomers with wide interfaces: subunits pressed into each other rather than just touching.
+FUSED_SHARE = 0.5
 CYCLIC = tuple(f"C{n}" for n in range(2, 13))
 OLIGOMERS = (*("C2",) * 4, *("D2",) * 3, *("C3",) * 3, *CYCLIC[2:7], "D3", "D3", "D4", "D5", "D6")
 LARGE_OLIGOMERS = ("C3", "C4", "C5", "C6", "D2", "D3", "D4", "D5", "D6", "D7", "D8", "T", "O", "I")
@@ -50,6 +52,8 @@ def oligomer(rng: np.random.Generator, mass_kda: float) -> Beads:
     name = rng.choice(np.array(choices)[fits]) if fits.any() else choices[int(np.argmax(orders))]
     group = symmetry_group(str(name))
     spread = rng.uniform(1.5, 2.0) if rng.random() < EXTENDED_SHARE else 1.25
+    if rng.random() < FUSED_SHARE:
+        return _fused(rng, mass_kda, spread, group)
     subunit = domains.globule(rng, mass_kda / len(group), spread)
     return assemble(rng, domains.protein_beads(subunit, mass_kda / len(group)), group)
 
@@ -181,10 +185,13 @@ def with_nucleic_lobe(
 
 
 def with_units(
-    rng: np.random.Generator, beads: Beads, group: Float[np.ndarray, "element 3 3"]
+    rng: np.random.Generator,
+    beads: Beads,
+    group: Float[np.ndarray, "element 3 3"],
+    seed: Float[np.ndarray, "3"] | None = None,
 ) -> Beads:
-    """Divide a symmetric body into asymmetric units, by the copies of a random direction."""
-    seeds = group @ rng.normal(size=3)
+    """Divide a symmetric body into asymmetric units: nearest to the copies of a (random) seed."""
+    seeds = group @ (rng.normal(size=3) if seed is None else seed)
     unit = np.argmax(beads.positions_angstrom @ seeds.T.astype(np.float32), axis=1)
     return _replace(beads, unit=unit.astype(np.int32))
 
@@ -194,6 +201,24 @@ def join(first: Beads, second: Beads) -> Beads:
     names = ("positions_angstrom", "contrast", "mass_da", "unit")
     both = {name: np.concatenate([getattr(first, name), getattr(second, name)]) for name in names}
     return Beads(**both)
+
+
+def _fused(
+    rng: np.random.Generator,
+    mass_kda: float,
+    spread: float,
+    group: Float[np.ndarray, "element 3 3"],
+) -> Beads:
+    """Place the subunit, push it 5 to 35 % nearer the axis, and fill the union of its copies."""
+    subunit_kda = mass_kda / len(group)
+    shape, extent = domains.globule_shape(rng, subunit_kda, spread)
+    points = domains.fill(rng, shape, extent, domains.num_residues(subunit_kda))
+    frame, offset = place(rng, domains.protein_beads(points, subunit_kda), group)
+    offset = offset * rng.uniform(0.65, 0.95)
+    body = domains.symmetrised(lambda x: shape((x - offset) @ frame), group)
+    reach = float(np.linalg.norm(points @ frame.T + offset, axis=1).max()) + 8.0
+    beads = _filled(rng, body, mass_kda, [reach] * 3)
+    return with_units(rng, beads, group, offset)
 
 
 def _replace(beads: Beads, **changes: np.ndarray) -> Beads:

@@ -19,6 +19,9 @@ from jaxpick.spec import require
 RESIDUE_VOLT_ANGSTROM3 = EXCESS_VOLT_ANGSTROM3_PER_DA * RESIDUE_DA
 # Drawn again beyond this, so that no molecule outgrows its box.
 NUM_REDRAWS = 20
+# Less than the share that `diameter_angstrom` leaves out, so that a tail does not set the diameter.
+MAX_APPENDAGE_SHARE = 0.012
+CHAIN_STEP_ANGSTROM = 3.8
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -105,10 +108,8 @@ def conformer(
     angle = np.deg2rad(rng.normal(0.0, spec.hinge_deg))
     scale = 1.0 + rng.uniform(-spec.breathing, spec.breathing)
     if unit.max() < 1:
-        moved = _hinge(rng, positions, angle)
-    else:
-        moved = _turn_units(positions, unit, angle)
-    return np.asarray(scale * moved, np.float32)
+        return np.asarray(scale * _hinge(rng, positions, angle), np.float32)
+    return np.asarray(scale * _turn_units(positions, unit, angle), np.float32)
 
 
 def _draw_beads(rng: np.random.Generator, spec: PhantomSpec) -> tuple[str, Beads]:
@@ -123,15 +124,15 @@ def _draw_beads(rng: np.random.Generator, spec: PhantomSpec) -> tuple[str, Beads
 
 
 def _with_appendage(rng: np.random.Generator, beads: Beads) -> Beads:
-    """Move up to 3 % of the residues onto a worm-like chain that leaves an outer bead."""
+    """Move 1 % of the residues onto a worm-like chain that leaves an outer bead."""
     positions = beads.positions_angstrom.copy()
-    num = min(max(8, int(0.03 * len(positions))), 60)
+    num = min(max(4, int(MAX_APPENDAGE_SHARE * len(positions))), 40)
     root = positions[np.argmax(positions @ rng.normal(size=3).astype(np.float32))]
     chosen = np.argsort(np.linalg.norm(positions - root, axis=1))[:num]
     step = root / max(float(np.linalg.norm(root)), 1e-3)
-    turns = np.cumsum(rng.normal(0.0, 0.45, (num, 3)), axis=0) + step
+    turns = np.cumsum(rng.normal(0.0, 0.6, (num, 3)), axis=0) + step
     turns /= np.linalg.norm(turns, axis=1, keepdims=True)
-    positions[chosen] = root + np.cumsum(5.0 * turns, axis=0)
+    positions[chosen] = root + np.cumsum(CHAIN_STEP_ANGSTROM * turns, axis=0)
     return dataclasses.replace(beads, positions_angstrom=positions)
 
 
