@@ -1,9 +1,10 @@
 """Gaussian random fields with a given power spectrum.
 
-A field is described by its amplitude as a function of frequency in cycles per pixel: amplitude 1 everywhere is white noise of
-unit variance, and a power spectral density P (unit^2 angstrom^2) on pixels of p angstrom is the amplitude sqrt(P) / p. White
-noise is drawn in real space, or as a circular complex normal spectrum, so that no pixel knows of its mirror image through the
-origin. All but `smooth_field` are periodic over their own shape.
+A field is described by its amplitude as a function of frequency in cycles per pixel: amplitude 1
+everywhere is white noise of unit variance, and a power spectral density P (unit^2 angstrom^2) on
+pixels of p angstrom is the amplitude sqrt(P) / p. White noise is drawn in real space, or as a
+circular complex normal spectrum, so that no pixel knows of its mirror image through the origin. All
+but `smooth_field` are periodic over their own shape.
 """
 
 from collections.abc import Callable
@@ -45,10 +46,10 @@ def gaussian_field_pair(
     amplitude_of_frequency: Amplitude,
     unit_variance: bool = False,
 ) -> tuple[Image, Image]:
-    """Draw two independent fields of one spectrum from one complex normal draw and one inverse transform.
+    """Draw two independent fields of one spectrum by one inverse transform.
 
-    With an even amplitude, the real and the imaginary part of a circular complex field are independent of each other and each
-    has the whole power spectrum.
+    With an even amplitude, the real and the imaginary part of a circular complex field are
+    independent of each other and each has the whole power spectrum.
     """
     fy, fx = full_frequency_grid(shape)
     amplitude = amplitude_of_frequency(jnp.sqrt(fy**2 + fx**2))
@@ -62,7 +63,7 @@ def gaussian_field_pair(
 
 
 def power_law(exponent: Scalar) -> Amplitude:
-    """Return the amplitude of a field whose power falls as 1/f^exponent; its mean (f = 0) is left out."""
+    """Return the amplitude of a field with power 1/f^exponent and no mean."""
 
     def amplitude(frequency: Float[Array, "fy fx"]) -> Float[Array, "fy fx"]:
         positive = jnp.where(frequency > 0, frequency, 1.0)
@@ -72,7 +73,7 @@ def power_law(exponent: Scalar) -> Amplitude:
 
 
 def gaussian_correlation(correlation_px: Scalar) -> Amplitude:
-    """Return the amplitude of a field with unit variance and correlation exp(-r^2 / (2 l^2)), l in pixels (l >= 1)."""
+    """Return the amplitude for unit variance and correlation exp(-r^2 / (2 l^2)), l >= 1 pixel."""
 
     def amplitude(frequency: Float[Array, "fy fx"]) -> Float[Array, "fy fx"]:
         height = jnp.sqrt(2 * jnp.pi) * correlation_px
@@ -84,10 +85,11 @@ def gaussian_correlation(correlation_px: Scalar) -> Amplitude:
 def smooth_field(
     key: RandomKey, shape: tuple[int, int], correlation_px: Scalar, num_modes: int = 8
 ) -> Image:
-    """Draw a field of unit variance and correlation exp(-r^2 / (2 l^2)) that is not periodic over the image.
+    """Draw a non-periodic field of unit variance and correlation exp(-r^2 / (2 l^2)).
 
-    It is the sum of the lowest modes of a box of twice the longer side, evaluated as two small matrix products: exact and
-    cheap for l from an eighth of the longer side (at 8 modes) up to half of it.
+    It is the sum of the lowest modes of a box of twice the longer side, evaluated as two small
+    matrix products: exact and cheap for l from an eighth of the longer side (at 8 modes) up to half
+    of it.
 
     Args:
         key: random key.
@@ -99,7 +101,8 @@ def smooth_field(
     wave_y = jnp.arange(-num_modes, num_modes + 1, dtype=jnp.float32)
     wave_x = jnp.arange(0, num_modes + 1, dtype=jnp.float32)
     square = wave_y[:, None] ** 2 + wave_x[None, :] ** 2
-    # Columns beyond 0 stand for two conjugate modes; the real part of a circular mode holds half of its power.
+    # Columns beyond 0 stand for two conjugate modes; the real part of a circular mode holds half of
+    # its power.
     weight = jnp.where(wave_x > 0, 2.0, 1.0)[None, :]
     power = jnp.exp(-2 * (jnp.pi * correlation_px / box) ** 2 * square) * weight
     amplitude = jnp.sqrt(2 * power / jnp.sum(power))

@@ -1,7 +1,7 @@
 """Operations on images through their Fourier transform: crop, pad, filter, radial averages.
 
-Everything uses the half plane of real images. Cropping keeps the sample at pixel 0 in place, so that a centre at x moves to
-x' = x n'/n exactly, and keeps the mean.
+Everything uses the half plane of real images. Cropping keeps the sample at pixel 0 in place, so
+that a centre at x moves to x' = x n'/n exactly, and keeps the mean.
 """
 
 import jax
@@ -18,12 +18,13 @@ def filter_image(image: Image, transfer: Float[Array, "fy fx"] | Complex[Array, 
 
 
 def fourier_crop(
-    image: Float[Array, "y x"], shape: tuple[int, int]
+    image: Float[Array, "y x"], shape: tuple[int, ...]
 ) -> Float[Array, "small_y small_x"]:
     """Resample an image to a smaller `shape` (y, x) by cutting its spectrum; the mean is kept.
 
-    The Nyquist row and column of an even output take the average of the two input coefficients that fall on them, which is
-    what the real part of the inverse transform of the cut centre of the plane holds.
+    The Nyquist row and column of an even output take the average of the two input coefficients that
+    fall on them, which is what the real part of the inverse transform of the cut centre of the
+    plane holds.
 
     Raises:
         ValueError: if `shape` is larger than the image along an axis.
@@ -36,9 +37,9 @@ def fourier_crop(
 
 
 def fourier_pad(
-    image: Float[Array, "small_y small_x"], shape: tuple[int, int]
+    image: Float[Array, "small_y small_x"], shape: tuple[int, ...]
 ) -> Float[Array, "y x"]:
-    """Resample an image to a larger `shape` (y, x) by trigonometric interpolation, which passes through every sample.
+    """Resample an image to a larger `shape` (y, x) by trigonometric interpolation.
 
     Raises:
         ValueError: if `shape` is smaller than the image along an axis.
@@ -51,9 +52,9 @@ def fourier_pad(
 
 
 def crop_spectrum(
-    spectrum: Spectrum, shape: tuple[int, int]
+    spectrum: Spectrum, shape: tuple[int, ...]
 ) -> Complex[Array, "small_fy small_fx"]:
-    """Cut the half-plane spectrum of an image down to that of an image of `shape` (y, x), without scaling."""
+    """Cut a half-plane spectrum down to that of an image of `shape` (y, x), without scaling."""
     ny, nx = shape
     columns = spectrum[:, : nx // 2 + 1]
     if ny == columns.shape[0]:
@@ -67,10 +68,10 @@ def crop_spectrum(
 
 def pad_spectrum(
     spectrum: Complex[Array, "small_fy small_fx"],
-    from_shape: tuple[int, int],
-    shape: tuple[int, int],
+    from_shape: tuple[int, ...],
+    shape: tuple[int, ...],
 ) -> Complex[Array, "fy fx"]:
-    """Extend the half-plane spectrum of an image of `from_shape` to that of one of `shape`, without scaling.
+    """Extend a half-plane spectrum from one image shape to a larger one, without scaling.
 
     The Nyquist row and column of an even size are shared out between +Nyquist and -Nyquist.
     """
@@ -89,13 +90,13 @@ def pad_spectrum(
 
 
 def band_pass_transfer(
-    shape: tuple[int, int],
+    shape: tuple[int, ...],
     pixel_size_angstrom: Scalar,
     low_pass_angstrom: Scalar | None = None,
     high_pass_angstrom: Scalar | None = None,
     edge: float = 0.2,
 ) -> Float[Array, "fy fx"]:
-    """Return a band-pass with raised-cosine edges on the half plane; the mean is removed by any high-pass.
+    """Return a band-pass with raised-cosine edges on the half plane; any high-pass drops the mean.
 
     Args:
         shape: of the image, (y, x).
@@ -127,10 +128,11 @@ def band_pass(
     return filter_image(image, transfer)
 
 
-def radial_average(values: Float[Array, "fy fx"], shape: tuple[int, int]) -> Float[Array, " shell"]:
-    """Average half-plane values of an image of `shape` over shells one coefficient of its shorter side wide.
+def radial_average(values: Float[Array, "fy fx"], shape: tuple[int, ...]) -> Float[Array, " shell"]:
+    """Average half-plane values over shells one coefficient of the shorter side wide.
 
-    Shell i is centred at i / min(shape) cycles per pixel, from 0 up to Nyquist; corners beyond are left out.
+    Shell i is centred at i / min(shape) cycles per pixel, from 0 up to Nyquist; corners beyond are
+    left out.
     """
     size = min(shape)
     shells = jnp.round(frequency_magnitude(shape) * size).astype(jnp.int32)
@@ -147,7 +149,8 @@ def radial_power_spectrum(
 ) -> Float[Array, " shell"]:
     """Return the radially averaged power spectral density, in (unit of the image)^2 angstrom^2.
 
-    White noise of standard deviation s has s^2 pixel_size^2 in every shell. The mean is not removed.
+    White noise of standard deviation s has s^2 pixel_size^2 in every shell. The mean is not
+    removed.
     """
     power = jnp.abs(jnp.fft.rfft2(image)) ** 2 * (pixel_size_angstrom**2 / image.size)
     return radial_average(power, image.shape)

@@ -1,8 +1,9 @@
 """Coordinates of pixels and of Fourier coefficients.
 
-Pixel centres are at integers. Spatial frequency is in cycles per angstrom when the pixel size is in angstrom, and in cycles
-per pixel when it is 1. Rows run in `numpy.fft.fftfreq` order (an even size holds -Nyquist, not +Nyquist); the half plane keeps
-the columns from 0 to +Nyquist, as `rfft2` does. Every result follows the precision of the pixel size.
+Pixel centres are at integers. Spatial frequency is in cycles per angstrom when the pixel size is in
+angstrom, and in cycles per pixel when it is 1. Rows run in `numpy.fft.fftfreq` order (an even size
+holds -Nyquist, not +Nyquist); the half plane keeps the columns from 0 to +Nyquist, as `rfft2` does.
+Every result follows the precision of the pixel size.
 """
 
 import jax.numpy as jnp
@@ -16,7 +17,7 @@ Plane = Float[Array, "y x"]
 
 
 def frequency_grid(
-    shape: tuple[int, int], pixel_size_angstrom: Scalar = 1.0
+    shape: tuple[int, ...], pixel_size_angstrom: Scalar = 1.0
 ) -> tuple[HalfPlane, HalfPlane]:
     """Return (fy, fx) of the half plane of a real image of `shape` (y, x), in 1/angstrom."""
     ny, nx = shape
@@ -26,7 +27,7 @@ def frequency_grid(
 
 
 def full_frequency_grid(
-    shape: tuple[int, int], pixel_size_angstrom: Scalar = 1.0
+    shape: tuple[int, ...], pixel_size_angstrom: Scalar = 1.0
 ) -> tuple[Plane, Plane]:
     """Return (fy, fx) of the whole Fourier plane of an image of `shape` (y, x), in 1/angstrom."""
     ny, nx = shape
@@ -35,30 +36,31 @@ def full_frequency_grid(
     return _mesh(fy, fx)
 
 
-def frequency_magnitude(shape: tuple[int, int], pixel_size_angstrom: Scalar = 1.0) -> HalfPlane:
+def frequency_magnitude(shape: tuple[int, ...], pixel_size_angstrom: Scalar = 1.0) -> HalfPlane:
     """Return |f| on the half plane of a real image of `shape` (y, x), in 1/angstrom."""
     fy, fx = frequency_grid(shape, pixel_size_angstrom)
     return jnp.sqrt(fy**2 + fx**2)
 
 
-def pixel_grid(shape: tuple[int, int]) -> tuple[Plane, Plane]:
+def pixel_grid(shape: tuple[int, ...]) -> tuple[Plane, Plane]:
     """Return (y, x) of every pixel centre: 0, 1, 2, ..."""
     y, x = (jnp.arange(n, dtype=jnp.float32) for n in shape)
     return _mesh(y, x)
 
 
-def centred_pixel_grid(shape: tuple[int, int]) -> tuple[Plane, Plane]:
-    """Return (y, x) of every pixel centre from the middle of the image, in units of half its longer side.
+def centred_pixel_grid(shape: tuple[int, ...]) -> tuple[Plane, Plane]:
+    """Return (y, x) of every pixel from the middle of the image, in half its longer side.
 
-    The longer side then runs from -1 + 1/n to 1 - 1/n; the scale is the same on both axes, so that circles stay circles.
+    The longer side then runs from -1 + 1/n to 1 - 1/n; the scale is the same on both axes, so that
+    circles stay circles.
     """
     half = max(shape) / 2
     y, x = ((jnp.arange(n, dtype=jnp.float32) - (n - 1) / 2) / half for n in shape)
     return _mesh(y, x)
 
 
-def half_plane_weights(shape: tuple[int, int]) -> Float[Array, " fx"]:
-    """Return how often each half-plane column occurs in the whole plane: 1 for 0 and Nyquist, 2 between."""
+def half_plane_weights(shape: tuple[int, ...]) -> Float[Array, " fx"]:
+    """Return how often a half-plane column is in the whole plane: 1 at 0 and Nyquist, else 2."""
     nx = shape[1]
     weights = np.full(nx // 2 + 1, 2.0, np.float32)
     weights[0] = 1.0

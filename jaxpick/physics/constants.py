@@ -1,4 +1,4 @@
-"""Constants of electron scattering, and the numbers of ice and protein that set the contrast of a micrograph.
+"""Constants of electron scattering, and the numbers of ice and protein that set contrast.
 
 Units: kilovolt, volt, angstrom, radian, dalton. CODATA 2018 values.
 """
@@ -12,19 +12,22 @@ ELECTRON_MASS_KG = 9.1093837015e-31
 ELEMENTARY_CHARGE_COULOMB = 1.602176634e-19
 ELECTRON_REST_ENERGY_KEV = 510.99895000
 
-# h^2 / (2 pi m0 e): turns a scattering factor in angstrom into an integrated potential in V angstrom^3.
+# h^2 / (2 pi m0 e): turns a scattering factor in angstrom into an integrated potential in V
+# angstrom^3.
 POTENTIAL_PREFACTOR_VOLT_ANGSTROM2 = (
     PLANCK_JOULE_SECOND**2
     / (2 * 3.141592653589793 * ELECTRON_MASS_KG * ELEMENTARY_CHARGE_COULOMB)
     * 1e20
 )
 
-# Vitreous ice of 0.93 g/cm^3: molecules per angstrom^3, and f(0) of H2O from independent atoms (Peng et al. 1996).
+# Vitreous ice of 0.93 g/cm^3: molecules per angstrom^3, and f(0) of H2O from independent atoms
+# (Peng et al. 1996).
 ICE_MOLECULES_PER_ANGSTROM3 = 0.0311
 ICE_SCATTERING_FACTOR_ANGSTROM = 3.041
 # Their product with the prefactor; also the constant of InSilicoTEM (Vulovic et al. 2013).
 ICE_POTENTIAL_VOLT = 4.53
-# Static structure factor of water at low frequency, by its compressibility; uncorrelated molecules would give 1.
+# Static structure factor of water at low frequency, by its compressibility; uncorrelated molecules
+# would give 1.
 ICE_STRUCTURE_FACTOR = 0.06
 # Mean square displacement of water under the beam, per exposure (McMullan et al. 2015).
 ICE_DISPLACEMENT_ANGSTROM2_PER_DOSE = 1.1
@@ -42,7 +45,8 @@ PROTEIN_EXCESS_VOLT_ANGSTROM3_PER_DALTON = 4.17
 PROTEIN_HYDROGEN_FACTOR = 1.221
 NUCLEIC_ACID_HYDROGEN_FACTOR = 1.12
 
-# Amorphous carbon of 1.75 g/cm^3 and gold: mean inner potentials; atoms per angstrom^3 and f(0) (Peng et al. 1996) of carbon.
+# Amorphous carbon of 1.75 g/cm^3 and gold: mean inner potentials; atoms per angstrom^3 and f(0)
+# (Peng et al. 1996) of carbon.
 CARBON_POTENTIAL_VOLT = 9.09
 CARBON_ATOMS_PER_ANGSTROM3 = 0.0877
 CARBON_SCATTERING_FACTOR_ANGSTROM = 2.5088
@@ -51,9 +55,10 @@ GOLD_POTENTIAL_VOLT = 25.0
 
 
 def electron_wavelength_angstrom(voltage_kv: Scalar) -> Scalar:
-    """Return the relativistic wavelength, with RELION's constants (`ctf.cpp`): within 7e-6 of CODATA.
+    """Return the relativistic wavelength by RELION's constants (`ctf.cpp`), within 7e-6 of CODATA.
 
-    Other programs differ by 3e-5 (12.2639 and 0.97845e-6 in EMAN2, cryojax), which moves far Thon rings visibly.
+    Other programs differ by 3e-5 (12.2639 and 0.97845e-6 in EMAN2, cryojax), which moves far Thon
+    rings visibly.
     """
     volt = voltage_kv * 1e3
     return 12.2643247 / jnp.sqrt(volt * (1 + 0.978466e-6 * volt))
@@ -65,7 +70,7 @@ def lorentz_factor(voltage_kv: Scalar) -> Scalar:
 
 
 def interaction_constant_rad_per_volt_angstrom(voltage_kv: Scalar) -> Scalar:
-    """Return sigma_e = 2 pi gamma m0 e lambda / h^2: phase = sigma_e x projected potential (V angstrom).
+    """Return sigma_e = 2 pi gamma m0 e lambda / h^2, the phase per projected potential.
 
     Equal to lambda gamma / `POTENTIAL_PREFACTOR_VOLT_ANGSTROM2`.
     """
@@ -74,9 +79,10 @@ def interaction_constant_rad_per_volt_angstrom(voltage_kv: Scalar) -> Scalar:
 
 
 def ice_mean_free_path_angstrom(voltage_kv: Scalar) -> Scalar:
-    """Return the inelastic mean free path in vitreous ice, scaled from 300 kV by the squared velocity of the electron.
+    """Return the inelastic mean free path in ice, scaled from 300 kV by the squared velocity.
 
-    This leaves out the slow logarithm of the Bethe cross-section (a few percent between 100 and 300 kV).
+    This leaves out the slow logarithm of the Bethe cross-section (a few percent between 100 and 300
+    kV).
     """
     return ICE_MEAN_FREE_PATH_300KV_ANGSTROM * _beta_squared(voltage_kv) / _beta_squared(300.0)
 

@@ -1,13 +1,15 @@
 """Contrast transfer function of the electron microscope and its envelopes.
 
-Convention (RELION, CTFFIND): with spatial frequency f = (fy, fx) in 1/angstrom and azimuth theta from +x toward +y of the array,
+Convention (RELION, CTFFIND): with spatial frequency f = (fy, fx) in 1/angstrom and azimuth theta
+from +x toward +y of the array,
 
     chi(f) = pi lambda D(theta) f^2 - (pi/2) Cs lambda^3 f^4 + phase shift,
     D(theta) = (U + V)/2 + (U - V)/2 cos 2(theta - astigmatism),
 
-underfocus positive. The image of a weak phase object phi is I = 1 - 2 phi (x) sin(chi + asin Q): protein is dark.
-RELION's CTF is +sin (its particles are inverted); CTFFIND, cisTEM and cryojax use -sin as here, but cryojax 0.6 measures the
-azimuth from +y (pass it 90 degrees minus the angle). The functions follow the precision of their arguments.
+underfocus positive. The image of a weak phase object phi is I = 1 - 2 phi (x) sin(chi + asin Q):
+protein is dark. RELION's CTF is +sin (its particles are inverted); CTFFIND, cisTEM and cryojax use
+-sin as here, but cryojax 0.6 measures the azimuth from +y (pass it 90 degrees minus the angle). The
+functions follow the precision of their arguments.
 """
 
 import dataclasses
@@ -28,7 +30,7 @@ Frequencies = Float[Array, "fy fx"]
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Optics:
-    """State of the microscope for one micrograph; every field is a scalar that may be traced or batched.
+    """State of the microscope for one micrograph: scalars that may be traced or batched.
 
     Attributes:
         voltage_kv: acceleration voltage.
@@ -52,7 +54,7 @@ class Optics:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Envelope:
-    """What damps the transfer at high frequency; every field is a scalar that may be traced or batched.
+    """What damps the transfer at high frequency: scalars that may be traced or batched.
 
     Attributes:
         b_factor_angstrom2: B of exp(-B f^2 / 4).
@@ -93,7 +95,7 @@ def amplitude_contrast_angle(optics: Optics) -> Scalar:
 
 
 def contrast_transfer(optics: Optics, fy: Frequencies, fx: Frequencies) -> Frequencies:
-    """Return the physical contrast transfer -sin(chi + asin Q): RELION's CTF is minus this, CTFFIND's is this."""
+    """Return the physical contrast transfer -sin(chi + asin Q): CTFFIND's, minus RELION's."""
     return -jnp.sin(aberration_phase(optics, fy, fx) + amplitude_contrast_angle(optics))
 
 
@@ -115,10 +117,11 @@ def drift_envelope(
 def dose_envelope(
     dose_e_per_angstrom2: Scalar, voltage_kv: Scalar, fy: Frequencies, fx: Frequencies
 ) -> Frequencies:
-    """Return the radiation damage of the unweighted sum of an exposure: (2 Nc / D) (1 - exp(-D / (2 Nc))).
+    """Return the radiation damage of a summed exposure: (2 Nc / D) (1 - exp(-D / (2 Nc))).
 
-    Nc(f) = 0.245 f^-1.665 + 2.81 e/angstrom^2 is the critical exposure at 300 kV (Grant and Grigorieff 2015, eq. 3); it is
-    interpolated between the factors 0.532 at 100 kV, 0.8 at 200 kV and 1 at 300 kV. A dose of 0 gives 1.
+    Nc(f) = 0.245 f^-1.665 + 2.81 e/angstrom^2 is the critical exposure at 300 kV (Grant and
+    Grigorieff 2015, eq. 3); it is interpolated between the factors 0.532 at 100 kV, 0.8 at 200 kV
+    and 1 at 300 kV. A dose of 0 gives 1.
     """
     square = jnp.maximum(fy**2 + fx**2, 1e-12)
     # f^-1.665 as exp of log: several times faster than a power on a CPU.
@@ -146,7 +149,7 @@ def spatial_coherence_envelope(
 
 
 def envelope(damping: Envelope, fy: Frequencies, fx: Frequencies) -> Frequencies:
-    """Return the product of B-factor, drift and dose envelopes; spatial coherence needs `Optics` and is separate."""
+    """Return the product of B-factor, drift and dose envelopes (spatial coherence is separate)."""
     drift = drift_envelope(damping.drift_y_angstrom, damping.drift_x_angstrom, fy, fx)
     dose = dose_envelope(damping.dose_e_per_angstrom2, damping.voltage_kv, fy, fx)
     return b_factor_envelope(damping.b_factor_angstrom2, fy, fx) * drift * dose

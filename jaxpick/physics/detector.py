@@ -1,7 +1,8 @@
 """What a detector makes of the intensity: counts, shot noise, and the marks of a real camera.
 
-Counts are electrons per pixel. Each effect is a pure function of its own; samplers take the key first. At picking pixel sizes
-(4 angstrom and more) the DQE and MTF of a modern camera are flat, so that only DQE(0) enters, as a scale of the dose.
+Counts are electrons per pixel. Each effect is a pure function of its own; samplers take the key
+first. At picking pixel sizes (4 angstrom and more) the DQE and MTF of a modern camera are flat, so
+that only DQE(0) enters, as a scale of the dose.
 """
 
 import math
@@ -15,7 +16,8 @@ from jaxpick.numerics.grids import centred_pixel_grid, frequency_magnitude, pixe
 from jaxpick.numerics.trigonometry import cos_sin
 from jaxpick.typing import Image, RandomKey, Scalar
 
-# Below about this many electrons a pixel the skew of the Poisson law, 1/sqrt(30) = 0.18, begins to show.
+# Below about this many electrons a pixel the skew of the Poisson law, 1/sqrt(30) = 0.18, begins to
+# show.
 EXACT_COUNTS_BELOW = 30.0
 
 
@@ -35,8 +37,8 @@ def sample_counts(key: RandomKey, expected: Image, exact: bool = False) -> Image
     Args:
         key: random key.
         expected: electrons per pixel, not negative.
-        exact: True for the Poisson law, needed below `EXACT_COUNTS_BELOW`; False for its limit mu + sqrt(mu) N(0, 1), some twenty
-            times faster.
+        exact: True for the Poisson law, needed below `EXACT_COUNTS_BELOW`; False for its limit mu +
+            sqrt(mu) N(0, 1), some twenty times faster.
     """
     if exact:
         return jax.random.poisson(key, expected, expected.shape).astype(jnp.float32)
@@ -51,7 +53,7 @@ def gain_residual(
     tile_deviation: Scalar = 0.0,
     tiles: tuple[int, int] = (2, 4),
 ) -> Image:
-    """Draw what an imperfect gain reference leaves: a factor of mean 1 from pixels, rows, columns and sensor tiles.
+    """Draw what an imperfect gain reference leaves: a factor of mean 1 for every pixel.
 
     Args:
         key: random key.
@@ -136,10 +138,10 @@ def beam_edge(
     radius_px: Scalar,
     fringe_px: Scalar,
 ) -> Image:
-    """Return the relative brightness of a round beam whose edge lies in the field, with its Fresnel fringes.
+    """Return the relative brightness of a round beam with an edge in the field, fringes included.
 
-    Across the edge it is the diffraction of a straight edge, (1/2) |1/2 + C(u) + i (1/2 + S(u))|^2 with u the distance inside the
-    beam over `fringe_px`; the first maximum, 1.37, is at u = 1.22.
+    Across the edge it is the diffraction of a straight edge, (1/2) |1/2 + C(u) + i (1/2 + S(u))|^2
+    with u the distance inside the beam over `fringe_px`; the first maximum, 1.37, is at u = 1.22.
 
     Args:
         shape: (y, x).
@@ -154,9 +156,10 @@ def beam_edge(
 
 
 def fresnel_edge(u: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """Return the intensity behind a straight edge at u = distance into the light x sqrt(2 / (lambda z)).
+    """Return the intensity behind a straight edge; u is the distance into the light, reduced.
 
-    Auxiliary functions f and g by Abramowitz and Stegun 7.3.32 and 7.3.33: the intensity is right to 0.006.
+    u = distance x sqrt(2 / (lambda z)). Auxiliary functions f and g by Abramowitz and Stegun 7.3.32
+    and 7.3.33: the intensity is right to 0.006.
     """
     distance = jnp.abs(u)
     f = (1.0 + 0.926 * distance) / (2.0 + 1.792 * distance + 3.104 * distance**2)
@@ -167,7 +170,7 @@ def fresnel_edge(u: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
 
 
 def dip_noise_power(noise: Image, depth: Scalar, corner: Scalar) -> Image:
-    """Lower the noise at low frequency as coincidence loss does: amplitude times 1 - a exp(-(f / f1)^2).
+    """Lower low-frequency noise as coincidence loss does: times 1 - a exp(-(f / f1)^2).
 
     Args:
         noise: zero-mean noise, without signal.
@@ -179,7 +182,7 @@ def dip_noise_power(noise: Image, depth: Scalar, corner: Scalar) -> Image:
 
 
 def blur_by_mtf(counts: Image, decay: Scalar) -> Image:
-    """Apply the modulation transfer exp(-f / f0) of an old camera or scanned film, f0 in cycles per pixel."""
+    """Apply the transfer exp(-f / f0) of an old camera or scanned film, f0 in cycles per pixel."""
     return filter_image(counts, jnp.exp(-frequency_magnitude(counts.shape) / decay))
 
 
@@ -189,13 +192,13 @@ def add_read_noise(key: RandomKey, counts: Image, deviation: Scalar) -> Image:
 
 
 def quantise(image: Image, step: Scalar, lowest: Scalar, num_levels: int = 256) -> Image:
-    """Round to the levels lowest, lowest + step, ... that an integer file can hold, and clip to them."""
+    """Round and clip to the levels lowest, lowest + step, ... that an integer file can hold."""
     level = jnp.clip(jnp.round((image - lowest) / step), 0, num_levels - 1)
     return lowest + step * level
 
 
 def _random_pixels(
-    key: RandomKey, shape: tuple[int, int], count: int
+    key: RandomKey, shape: tuple[int, ...], count: int
 ) -> tuple[Int[Array, " spot"], Int[Array, " spot"]]:
     y_key, x_key = jax.random.split(key)
     return jax.random.randint(y_key, (count,), 0, shape[0]), jax.random.randint(

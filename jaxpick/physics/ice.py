@@ -1,8 +1,9 @@
-"""Vitreous ice: its thickness over the field and the structural noise it adds to the phase before the lens.
+"""Vitreous ice: its thickness and the structural noise that it adds to the phase.
 
-Molecules of water at picking resolution (8 angstrom and coarser) scatter as white noise: only the level of their power spectral
-density matters, softened by their motion under the beam. Because the noise enters as phase, it shows the Thon rings of the
-micrograph. Power spectral densities are in rad^2 angstrom^2 of phase.
+Molecules of water at picking resolution (8 angstrom and coarser) scatter as white noise: only the
+level of their power spectral density matters, softened by their motion under the beam. Because the
+noise enters as phase, it shows the Thon rings of the micrograph. Power spectral densities are in
+rad^2 angstrom^2 of phase.
 """
 
 import dataclasses
@@ -30,16 +31,17 @@ Parameter = Float[Array, "..."] | float
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class IceLayer:
-    """Shape of the ice over the field; every field is a scalar that may be traced or batched.
+    """Shape of the ice over the field: scalars that may be traced or batched.
 
-    The relative parts add up: t = mean (1 + gradient . r + lens r^2 + roughness g), with r from the centre of the image in
-    units of half its longer side.
+    The relative parts add up: t = mean (1 + gradient . r + lens r^2 + roughness g), with r from the
+    centre of the image in units of half its longer side.
 
     Attributes:
         thickness_angstrom: at the centre.
         gradient_y: relative change from the centre to the edge of the longer side, along y.
         gradient_x: the same along x.
-        lens: relative change from the centre to the edge; positive where the ice is thinnest in the middle of a hole.
+        lens: relative change from the centre to the edge; positive where the ice is thinnest in the
+            middle of a hole.
         roughness: relative standard deviation of a smooth random field.
         correlation_angstrom: its correlation length.
     """
@@ -55,7 +57,7 @@ class IceLayer:
 def ice_thickness_angstrom(
     key: RandomKey, shape: tuple[int, int], layer: IceLayer, pixel_size_angstrom: Scalar
 ) -> Image:
-    """Draw the thickness of the ice over the field; nowhere below a tenth of its mean, where ice would break."""
+    """Draw the thickness of the ice over the field; nowhere below a tenth of its mean."""
     y, x = centred_pixel_grid(shape)
     relative = 1.0 + layer.gradient_y * y + layer.gradient_x * x + layer.lens * (y**2 + x**2)
     rough = smooth_field(key, shape, layer.correlation_angstrom / pixel_size_angstrom)
@@ -67,7 +69,8 @@ def ice_phase_density(
 ) -> Scalar:
     """Return the phase power spectral density of still water: sigma_e^2 (K f0)^2 n t S.
 
-    300 angstrom at 300 kV give 0.084 rad^2 angstrom^2 for uncorrelated molecules (S = 1), 0.005 for the S of the liquid.
+    300 angstrom at 300 kV give 0.084 rad^2 angstrom^2 for uncorrelated molecules (S = 1), 0.005 for
+    the S of the liquid.
     """
     volt_angstrom3 = POTENTIAL_PREFACTOR_VOLT_ANGSTROM2 * ICE_SCATTERING_FACTOR_ANGSTROM
     phase = interaction_constant_rad_per_volt_angstrom(voltage_kv) * volt_angstrom3
@@ -75,7 +78,7 @@ def ice_phase_density(
 
 
 def relative_phase_density(dose_e_per_angstrom2: Scalar, kappa: Scalar) -> Scalar:
-    """Return the phase power spectral density kappa / (4 D): kappa times shot noise where sin^2 chi = 1.
+    """Return the phase density kappa / (4 D): kappa times shot noise where sin^2 chi = 1.
 
     Args:
         dose_e_per_angstrom2: detected exposure D, dose x DQE.
@@ -89,8 +92,8 @@ def motion_averaging(
 ) -> Float[Array, "*shape"]:
     """Return the factor on the power of ice noise from molecules that move during the exposure D.
 
-    The pattern decorrelates as exp(-b |t - t'|) with b = 2 pi^2 f^2 MSD / 3 per exposure; its average over the exposure keeps
-    2 (bD - 1 + exp(-bD)) / (bD)^2.
+    The pattern decorrelates as exp(-b |t - t'|) with b = 2 pi^2 f^2 MSD / 3 per exposure; its
+    average over the exposure keeps 2 (bD - 1 + exp(-bD)) / (bD)^2.
 
     References: McMullan et al. 2015 (displacement 1.1 angstrom^2 per e/angstrom^2).
     """

@@ -1,12 +1,13 @@
 """From planes of phase and absorption to the intensity on the detector: one exit wave, one lens.
 
-The transmission of the specimen is T = exp[i phi (sqrt(1 - Q^2) + i Q) - a]. The amplitude contrast Q of `Optics` is folded in
-here, once: `absorption` holds only what goes beyond it (inelastic loss t / (2 Lambda), gold, carbon), never Q phi itself. In
-the linear limit this is I = 1 - 2 phi (x) sin(chi + asin Q) - 2 a (x) cos chi, the contrast transfer function of `ctf`.
+The transmission of the specimen is T = exp[i phi (sqrt(1 - Q^2) + i Q) - a]. The amplitude contrast
+Q of `Optics` is folded in here, once: `absorption` holds only what goes beyond it (inelastic loss t
+/ (2 Lambda), gold, carbon), never Q phi itself. In the linear limit this is I = 1 - 2 phi (x)
+sin(chi + asin Q) - 2 a (x) cos chi, the contrast transfer function of `ctf`.
 
-The unscattered beam passes with phase 0 and amplitude 1, so that a phase plate shifts only what is scattered, and without
-envelopes, Q and absorption the mean intensity is exactly 1. Fields are periodic: the caller pads by the reach of the fringes,
-about lambda x defocus x f_max, and crops.
+The unscattered beam passes with phase 0 and amplitude 1, so that a phase plate shifts only what is
+scattered, and without envelopes, Q and absorption the mean intensity is exactly 1. Fields are
+periodic: the caller pads by the reach of the fringes, about lambda x defocus x f_max, and crops.
 """
 
 import jax.numpy as jnp
@@ -34,10 +35,11 @@ def form_intensity(
     damping: Envelope | None,
     pixel_size_angstrom: Scalar,
 ) -> Image:
-    """Return the intensity, relative to the incident beam, of a phase-and-absorption object behind the lens.
+    """Return the relative intensity of a phase-and-absorption object behind the lens.
 
-    The even transfer function E exp(i chi) acts on the real and imaginary parts of T - 1 through real transforms: the cost of
-    one complex FFT pair, with sine and cosine of chi on the half plane only, and no rounding against the background of 1.
+    The even transfer function E exp(i chi) acts on the real and imaginary parts of T - 1 through
+    real transforms: the cost of one complex FFT pair, with sine and cosine of chi on the half plane
+    only, and no rounding against the background of 1.
 
     Args:
         phase: phi in radian, sigma_e x projected potential (excess over the ice).
@@ -61,7 +63,7 @@ def form_intensity_weak(
     damping: Envelope | None,
     pixel_size_angstrom: Scalar,
 ) -> Image:
-    """Return the linear limit of `form_intensity`: half its cost, right for |phi| and a well below 1.
+    """Return the linear limit of `form_intensity`, at half its cost, for phi and a well below 1.
 
     Args: as for `form_intensity`.
     """
@@ -85,13 +87,15 @@ def add_inelastic(
     passed_fraction: Scalar,
     mean_intensity: Scalar = 1.0,
 ) -> Image:
-    """Add to the elastic image the structureless pedestal of inelastic electrons that reach the detector.
+    """Add the structureless pedestal of inelastic electrons to the elastic image.
 
-    I = T I_el + passed (1 - T) <I_el>: the inelastic image is delocalised beyond the size of a particle.
+    I = T I_el + passed (1 - T) <I_el>: the inelastic image is delocalised beyond the size of a
+    particle.
 
     Args:
         elastic_intensity: of the elastic electrons, relative to their number.
-        zero_loss: T, from `zero_loss_transmission`; then leave t / (2 Lambda) out of the absorption.
+        zero_loss: T, from `zero_loss_transmission`; then leave t / (2 Lambda) out of the
+            absorption.
         passed_fraction: 0 behind an energy filter, 1 without.
         mean_intensity: <I_el>.
     """
@@ -101,7 +105,8 @@ def add_inelastic(
 def _transmission_minus_one(
     phase: Image, absorption: Image | None, optics: Optics
 ) -> tuple[Image, Image]:
-    # T - 1 without cancellation: Re = expm1(-b) cos - 2 sin^2(phi/2), Im = exp(-b) sin, with b = Q phi + a.
+    # T - 1 without cancellation: Re = expm1(-b) cos - 2 sin^2(phi/2), Im = exp(-b) sin, with b = Q
+    # phi + a.
     loss = optics.amplitude_contrast * phase
     if absorption is not None:
         loss = loss + absorption
@@ -113,7 +118,7 @@ def _transmission_minus_one(
 
 
 def _wave_transfer(
-    shape: tuple[int, int], optics: Optics, damping: Envelope | None, pixel_size_angstrom: Scalar
+    shape: tuple[int, ...], optics: Optics, damping: Envelope | None, pixel_size_angstrom: Scalar
 ) -> tuple[HalfPlane, HalfPlane]:
     """Return E cos chi and E sin chi; 1 and 0 for the unscattered beam."""
     fy, fx = frequency_grid(shape, pixel_size_angstrom)
