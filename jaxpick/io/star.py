@@ -117,7 +117,9 @@ class _Parser:
             stop += 1
         rows = "\n".join(lines[start:stop])
         if _NEEDS_CARE.search(rows) or "loop_" in rows:
-            return 0
+            for i in range(start, stop):
+                self.take(i + 1, lines[i])
+            return stop - start
         width = len(self.labels)
         for i in range(start, stop):
             if len(lines[i].split()) != width:
