@@ -1,0 +1,228 @@
+"""A micrograph from its priors: scene, phase and absorption planes, one lens, one detector, and its exact truth.
+
+Everything that scatters is added into one plane of phase and one of absorption over a field larger than the micrograph,
+which passes one transfer function: fringes are never cut off by a box, overlaps and gold come out right, and the cost
+hardly depends on the number of particles. All shapes are static; call `simulate_batch` inside one jit.
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int, Key
+
+from jaxpick.numerics.fourier import smooth_next_size
+from jaxpick.physics.constants import (
+    ice_mean_free_path_angstrom,
+    interaction_constant_rad_per_volt_angstrom,
+)
+from jaxpick.physics.ctf import Optics
+from jaxpick.physics.ice import ice_thickness_angstrom, relative_phase_density
+from jaxpick.physics.wave import add_inelastic, form_intensity, zero_loss_transmission
+from jaxpick.simulate.bank import Bank
+from jaxpick.simulate.camera import expose
+from jaxpick.simulate.contaminants import class_of_role
+from jaxpick.simulate.draws import uniform
+from jaxpick.simulate.imaging import Exposure, draw_exposure
+from jaxpick.simulate.priors import Priors
+from jaxpick.simulate.scene import Scene, draw_scene
+from jaxpick.simulate.signal import particle_signal
+from jaxpick.simulate.splat import Splat, splat
+from jaxpick.simulate.truth import Truth, make_truth
+from jaxpick.typing import RandomKey
+
+# Beyond half a patch, room for the fringes of what lies outside the micrograph.
+FRINGE_PX = 12
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Simulated:
+    """One micrograph and its truth.
+
+    Attributes:
+        image: counts over their mean, as a motion-corrected micrograph is.
+        truth: every particle.
+        instance: particle slot + 1 whose projected mass is largest here and above its threshold (whole and broken).
+        mask_mass: pixels of whole particles by projected mass.
+        mask_disc: pixels within the discs of whole particles.
+        distance: to the nearest whole particle's centre, in its radii; large where none is near.
+        nearest: slot + 1 of that particle.
+        contaminant_mask: class of the contaminant here (`contaminants.CLASSES`), 0 for none.
+        ignore_mask: pixels on which a picker should not be judged.
+        nominal_diameter_px: the target's diameter as a user would give it.
+    """
+
+    image: Float[Array, "y x"]
+    truth: Truth
+    instance: Int[Array, "y x"]
+    mask_mass: Bool[Array, "y x"]
+    mask_disc: Bool[Array, "y x"]
+    distance: Float[Array, "y x"]
+    nearest: Int[Array, "y x"]
+    contaminant_mask: Int[Array, "y x"]
+    ignore_mask: Bool[Array, "y x"]
+    pixel_size_angstrom: Float[Array, ""]
+    optics: Optics
+    dose_e_per_angstrom2: Float[Array, ""]
+    nominal_diameter_px: Float[Array, ""]
+    nominal_diameter_angstrom: Float[Array, ""]
+
+
+def field_shape(shape: tuple[int, int], patch_px: int) -> tuple[int, int]:
+    """Return the field for a micrograph: half a patch and the fringes on each side, of lengths with fast transforms."""
+    margin = patch_px + 2 * FRINGE_PX
+    return (smooth_next_size(shape[0] + margin), smooth_next_size(shape[1] + margin))
+
+
+def simulate_micrograph(
+    key: RandomKey,
+    priors: Priors,
+    bank: Bank,
+    shape: tuple[int, int],
+    max_particles: int,
+    max_distractors: int,
+) -> Simulated:
+    """Draw one micrograph.
+
+    Args:
+        key: of this micrograph alone; the same key gives the same image on any number of devices.
+        priors: static; its `patch_px` must hold every particle.
+        bank: species and views; sampled about as finely as the micrograph will be.
+        shape: (y, x) in pixels.
+        max_particles: slots for particles in the micrograph and its margin.
+        max_distractors: slots for members of aggregates and small proteins.
+    """
+    scene_key, exposure_key, contrast_key, field_key, camera_key = jax.random.split(key, 5)
+    field = field_shape(shape, priors.patch_px)
+    scene = draw_scene(scene_key, priors, bank, field, max_particles, max_distractors)
+    exposure = draw_exposure(exposure_key, priors.microscope, priors.ice)
+    planes = splat(scene, bank, field, priors.patch_px)
+    phase_per_volt = uniform(contrast_key, priors.scene.contrast_scale)
+    phase_per_volt *= interaction_constant_rad_per_volt_angstrom(exposure.optics.voltage_kv)
+    exposure, signal = _set_exposure(priors, scene, exposure, planes, phase_per_volt, max_particles)
+    pixel = scene.species_drawn.pixel_angstrom
+    intensity = _form_image(field_key, planes.potential * phase_per_volt, exposure, pixel)
+    image = expose(
+        camera_key,
+        _middle(intensity, shape),
+        exposure.dose_e_per_angstrom2,
+        pixel,
+        priors.detector,
+    )
+    return _collect(image, priors, bank, scene, exposure, planes, signal, max_particles)
+
+
+def simulate_batch(
+    keys: Key[Array, " batch"],
+    priors: Priors,
+    bank: Bank,
+    shape: tuple[int, int],
+    max_particles: int,
+    max_distractors: int,
+) -> Simulated:
+    """Draw one micrograph for each key; every leaf gains a leading batch axis.
+
+    On a CPU one after another, so that rare contaminants cost nothing where they are absent; elsewhere side by side.
+    """
+
+    def one(key: RandomKey) -> Simulated:
+        return simulate_micrograph(key, priors, bank, shape, max_particles, max_distractors)
+
+    if jax.default_backend() == "cpu":
+        return jax.lax.map(one, keys)
+    return jax.vmap(one)(keys)
+
+
+def _set_exposure(
+    priors: Priors,
+    scene: Scene,
+    exposure: Exposure,
+    planes: Splat,
+    phase_per_volt: Float[Array, ""],
+    max_particles: int,
+) -> tuple[Exposure, tuple[Float[Array, " particle"], Float[Array, " particle"]]]:
+    """Return the exposure, of the dose that gives `target_snr` if that is wanted, and each particle's SNR and d'."""
+    pixel, dose = scene.species_drawn.pixel_angstrom, exposure.dose_e_per_angstrom2
+    structure = relative_phase_density(dose, exposure.structure_to_shot) / pixel**2
+    snr, dprime = particle_signal(
+        planes.patches[:max_particles] * phase_per_volt,
+        scene.diameter_px[:max_particles],
+        exposure.optics,
+        exposure.damping,
+        pixel,
+        1.0 / (dose * pixel**2),
+        structure,
+    )
+    if priors.target_snr is None:
+        return exposure, (snr, dprime)
+    # All noise falls as 1 / dose, since structural noise is relative to shot noise.
+    valid = scene.valid[:max_particles]
+    mean = jnp.sum(snr * valid) / jnp.maximum(jnp.sum(valid), 1)
+    factor = jnp.where(mean > 0, priors.target_snr / jnp.maximum(mean, 1e-9), 1.0)
+    exposure = dataclasses.replace(exposure, dose_e_per_angstrom2=dose * factor)
+    return exposure, (snr * factor, dprime * jnp.sqrt(factor))
+
+
+def _form_image(
+    key: RandomKey,
+    phase: Float[Array, "y x"],
+    exposure: Exposure,
+    pixel: Float[Array, ""],
+) -> Float[Array, "y x"]:
+    """Return the intensity behind the lens of the molecules in their ice."""
+    thickness_key, structure_key = jax.random.split(key)
+    thickness = ice_thickness_angstrom(thickness_key, phase.shape, exposure.ice, pixel)
+    density = relative_phase_density(exposure.dose_e_per_angstrom2, exposure.structure_to_shot)
+    structure = jnp.sqrt(density) / pixel * jax.random.normal(structure_key, phase.shape)
+    phase += structure * jnp.sqrt(thickness / jnp.mean(thickness))
+    elastic = form_intensity(phase, None, exposure.optics, exposure.damping, pixel)
+    free_path = ice_mean_free_path_angstrom(exposure.optics.voltage_kv)
+    zero_loss = zero_loss_transmission(thickness, free_path)
+    return add_inelastic(elastic, zero_loss, jnp.where(exposure.is_filtered, 0.0, 1.0))
+
+
+def _collect(
+    image: Float[Array, "y x"],
+    priors: Priors,
+    bank: Bank,
+    scene: Scene,
+    exposure: Exposure,
+    planes: Splat,
+    signal: tuple[Float[Array, " particle"], Float[Array, " particle"]],
+    max_particles: int,
+) -> Simulated:
+    """Cut the label planes to the micrograph and gather the truth."""
+    shape = image.shape
+    owner, nearest = _middle(planes.owner, shape), _middle(planes.nearest, shape)
+    distance = _middle(planes.distance, shape)
+    role = jnp.concatenate([jnp.zeros((1,), jnp.int32), class_of_role(scene.role)])
+    contaminant_mask = role[owner]
+    instance = jnp.where(owner <= max_particles, owner, 0)
+    margin = (planes.owner.shape[0] - shape[0]) // 2, (planes.owner.shape[1] - shape[1]) // 2
+    truth = make_truth(
+        scene, bank, exposure.optics, shape, margin, max_particles, signal, contaminant_mask
+    )
+    drawn = scene.species_drawn
+    return Simulated(
+        image=image,
+        truth=truth,
+        instance=instance,
+        mask_mass=(instance > 0) & (contaminant_mask == 0),
+        mask_disc=distance <= 1.0,
+        distance=distance,
+        nearest=nearest,
+        contaminant_mask=contaminant_mask,
+        ignore_mask=jnp.zeros(shape, bool),
+        pixel_size_angstrom=drawn.pixel_angstrom,
+        optics=exposure.optics,
+        dose_e_per_angstrom2=exposure.dose_e_per_angstrom2,
+        nominal_diameter_px=drawn.nominal_diameter_angstrom / drawn.pixel_angstrom,
+        nominal_diameter_angstrom=drawn.nominal_diameter_angstrom,
+    )
+
+
+def _middle(plane: Array, shape: tuple[int, int]) -> Array:
+    """Cut the micrograph out of its field."""
+    top, left = (plane.shape[0] - shape[0]) // 2, (plane.shape[1] - shape[1]) // 2
+    return plane[top : top + shape[0], left : left + shape[1]]

@@ -1,0 +1,43 @@
+"""How well each particle stands out: its variance ratio and the d' of its matched filter.
+
+Both follow from the particle's noise-free image s (in the weak-phase limit, by Parseval) and the noise's power spectrum P
+of the normalised image: SNR = sum s^2 / (disc area x variance), the literature's default, and d'^2 = sum |S|^2 / P, which
+does not depend on the pixel size.
+"""
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from jaxpick.numerics.grids import frequency_grid, half_plane_weights
+from jaxpick.physics.ctf import Envelope, Optics, contrast_transfer, envelope
+from jaxpick.typing import Scalar
+
+
+def particle_signal(
+    patches_rad: Float[Array, "particle patch patch"],
+    diameter_px: Float[Array, " particle"],
+    optics: Optics,
+    damping: Envelope,
+    pixel_angstrom: Scalar,
+    shot_variance: Scalar,
+    structure_variance: Scalar,
+) -> tuple[Float[Array, " particle"], Float[Array, " particle"]]:
+    """Return SNR and d' of each particle.
+
+    Args:
+        patches_rad: phase of each particle alone.
+        shot_variance: of a pixel of the normalised image, white.
+        structure_variance: of a pixel's structural phase (rad^2), white before the transfer.
+    """
+    size = patches_rad.shape[-1]
+    fy, fx = frequency_grid((size, size), pixel_angstrom)
+    transfer = 2.0 * contrast_transfer(optics, fy, fx) * envelope(damping, fy, fx)
+    weight = half_plane_weights((size, size))[None, :] / size**2
+    power = jnp.abs(jnp.fft.rfft2(patches_rad)) ** 2 * (transfer**2 * weight)[None]
+    # The beam's mean is not part of the contrast.
+    power = power.at[:, 0, 0].set(0.0)
+    noise = shot_variance + structure_variance * transfer**2
+    variance = jnp.sum(noise * weight)
+    area = 0.25 * jnp.pi * jnp.maximum(diameter_px, 1.0) ** 2
+    snr = jnp.sum(power, axis=(1, 2)) / area / variance
+    return snr, jnp.sqrt(jnp.sum(power / noise[None], axis=(1, 2)))
