@@ -1,4 +1,7 @@
-"""Figures of the experiments. Matplotlib is imported when a figure is drawn, with its file backend, never a window."""
+"""Figures of the experiments.
+
+Matplotlib is imported when a figure is drawn, with its file backend, never a window.
+"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -1,7 +1,7 @@
-"""What made an output folder: the resolved settings, package versions, git revision, seed and command line.
+"""What made an output folder: settings, package versions, git revision, seed, command line.
 
-`config.json` is the settings as `jaxpick.spec.build` reads them back; `provenance.json` is the rest. Both are written
-whole or not at all.
+`config.json` is the settings as `jaxpick.spec.build` reads them back; `provenance.json` is the
+rest. Both are written whole or not at all.
 """
 
 import datetime
@@ -53,12 +53,12 @@ def write(out: Path, spec: Any) -> None:
 
 
 def package_versions() -> dict[str, str | None]:
-    """Return the installed version of each package that shapes results, None where it is absent."""
+    """Return the version of each package that shapes results, None if absent."""
     return {name: _version(name) for name in PACKAGES}
 
 
 def git_revision(root: Path = ROOT) -> dict[str, Any] | None:
-    """Return the commit of the repository and whether tracked files differ from it; None without."""
+    """Return the repository's commit and whether tracked files differ from it; None without."""
     if not (root / ".git").exists():
         return None
     revision = _git(root, "rev-parse", "HEAD")

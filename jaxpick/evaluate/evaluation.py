@@ -9,7 +9,7 @@ import numpy as np
 from jaxpick.evaluate import tables
 from jaxpick.evaluate.bootstrap import draw_micrographs
 from jaxpick.evaluate.curves import average_precision, best_threshold
-from jaxpick.evaluate.pairs import Pair, Pairing, Scales, pair_micrographs
+from jaxpick.evaluate.pairs import Pair, Pairing, Terms, pair_micrographs
 from jaxpick.evaluate.protocols import PROTOCOLS, Protocol
 from jaxpick.evaluate.tables import Ranking, Row
 from jaxpick.io.files import InputError
@@ -27,6 +27,8 @@ ProtocolName = Literal[
     "pixel_cryosegnet_released",
     "repic_box_pixels",
 ]
+MissingPicks = Literal["count", "leave_out"]
+MissingTruth = Literal["leave_out", "empty"]
 REPORTED_FRACTIONS = (0.2, 0.3, 0.5)
 
 
@@ -45,6 +47,7 @@ class EvaluateSpec:
         image_shape: (height, width) of every micrograph whose own is not known.
         box_angstrom: side of the squares in box protocols, the diameter when left out.
         threshold: picks of score >= threshold count; every pick when left out.
+        missing_picks: a micrograph with truth and no picks counts its misses, or is left out.
         missing_truth: a micrograph with picks and no truth is left out, or is empty.
         bootstrap: number of draws of micrographs behind the intervals, 0 for none.
         confidence: of the intervals.
@@ -60,7 +63,8 @@ class EvaluateSpec:
     image_shape: tuple[int, int] | None = None
     box_angstrom: float | None = None
     threshold: float | None = None
-    missing_truth: Literal["leave_out", "empty"] = "leave_out"
+    missing_picks: MissingPicks = "count"
+    missing_truth: MissingTruth = "leave_out"
     bootstrap: int = 1000
     confidence: float = 0.95
     seed: int = 0
@@ -133,7 +137,7 @@ def evaluate(
             a needed shape is unknown.
     """
     protocol = PROTOCOLS[spec.protocol]
-    pairing = pair_micrographs(picks, truth, _scales(spec), shapes, spec.missing_truth)
+    pairing = pair_micrographs(picks, truth, _terms(spec), shapes)
     _require_shapes(pairing.pairs, spec.protocol)
     ranking = tables.rank(pairing.pairs, protocol.matcher) if protocol.matcher else None
     curve = (
@@ -166,8 +170,8 @@ def evaluate(
     )
 
 
-def _scales(spec: EvaluateSpec) -> Scales:
-    return Scales(
+def _terms(spec: EvaluateSpec) -> Terms:
+    return Terms(
         diameter_angstrom=spec.diameter_angstrom,
         radius_angstrom=spec.radius_angstrom,
         box_angstrom=spec.box_angstrom or spec.diameter_angstrom,
@@ -175,6 +179,8 @@ def _scales(spec: EvaluateSpec) -> Scales:
         margin_px=spec.margin_px,
         pixel_size_angstrom=spec.pixel_size_angstrom,
         image_shape=spec.image_shape,
+        missing_picks=spec.missing_picks,
+        missing_truth=spec.missing_truth,
     )
 
 
@@ -235,6 +241,8 @@ def _settings(spec: EvaluateSpec, protocol: Protocol, pairing: Pairing) -> Row:
         "margin_px": sorted({pair.margin_px for pair in pairing.pairs}),
         "picks_in_margin": pairing.picks_in_margin,
         "truths_in_margin": pairing.truths_in_margin,
+        "picks_off_image": pairing.picks_off_image,
+        "truths_off_image": pairing.truths_off_image,
         "micrographs": len(pairing.pairs),
         "micrographs_without_picks": list(pairing.without_picks),
         "micrographs_without_truth": list(pairing.without_truth),

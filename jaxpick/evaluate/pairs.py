@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from jaxpick.io.files import InputError
-from jaxpick.io.names import match_names
+from jaxpick.io.names import match_names, split_inside
 from jaxpick.io.nouns import Picks, make_picks
 
 
@@ -63,8 +63,8 @@ class Pair:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Scales:
-    """Sizes in angstrom, from which pixels follow; `image_shape` where a micrograph has no own."""
+class Terms:
+    """Sizes, and what a missing side means; `image_shape` where a micrograph has no own."""
 
     diameter_angstrom: float
     radius_angstrom: float
@@ -73,6 +73,8 @@ class Scales:
     margin_px: float = 0.0
     pixel_size_angstrom: float | None = None
     image_shape: tuple[int, int] | None = None
+    missing_picks: Literal["count", "leave_out"] = "count"
+    missing_truth: Literal["leave_out", "empty"] = "leave_out"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -81,9 +83,10 @@ class Pairing:
 
     Attributes:
         pairs: one for each micrograph with truth, in the truth's order.
-        without_picks: micrographs with truth and without picks; they are in `pairs`.
+        without_picks: micrographs with truth and without picks, in `pairs` unless left out.
         without_truth: micrographs with picks and without truth; they are left out.
         picks_in_margin, truths_in_margin: numbers left out.
+        picks_off_image, truths_off_image: numbers outside an image of known shape; they are scored.
     """
 
     pairs: tuple[Pair, ...]
@@ -91,23 +94,22 @@ class Pairing:
     without_truth: tuple[str, ...]
     picks_in_margin: int
     truths_in_margin: int
+    picks_off_image: int
+    truths_off_image: int
 
 
 def pair_micrographs(
     picks: Sequence[Picks],
     truth: Sequence[Picks],
-    scales: Scales,
+    terms: Terms,
     shapes: Mapping[str, tuple[int, int]] | None = None,
-    missing_truth: Literal["leave_out", "empty"] = "leave_out",
 ) -> Pairing:
     """Bring picks and truth together by micrograph name (forgiving: see `io.names`).
 
     Args:
         picks, truth: one entry for each micrograph.
-        scales: sizes in angstrom.
+        terms: sizes, and what a missing side means.
         shapes: (height, width) in pixels by micrograph name, where known.
-        missing_truth: what a micrograph with picks and no truth means: nothing is known of it,
-            or it holds no particle.
 
     Raises:
         InputError: on a micrograph given twice, no micrograph in common, a NaN, or an unknown
@@ -117,21 +119,24 @@ def pair_micrographs(
     _check("truth", truth)
     matched = match_names([p.micrograph for p in picks], [t.micrograph for t in truth])
     without_truth = matched.unmatched_wanted
-    if missing_truth == "empty":
+    if terms.missing_truth == "empty":
         truth = [*truth, *(_nothing(name) for name in without_truth)]
         matched = match_names([p.micrograph for p in picks], [t.micrograph for t in truth])
     if not truth or (picks and not matched.pairs):
         raise InputError(
             f"picks and truth share no micrograph: {_examples(picks)} against {_examples(truth)}"
         )
+    if terms.missing_picks == "leave_out":
+        truth = [t for t in truth if t.micrograph not in matched.unmatched_available]
     picks_by_name = {matched.pairs[p.micrograph]: p for p in picks if p.micrograph in matched.pairs}
-    shape_of = match_names(list(shapes or {}), [t.micrograph for t in truth]).pairs
-    shape_by_name = {found: (shapes or {})[name] for name, found in shape_of.items()}
+    shapes = shapes or {}
+    shape_of = match_names([t.micrograph for t in truth], list(shapes)).pairs
+    shape_by_name = {name: shapes[found] for name, found in shape_of.items()}
     made = [
         _pair(
             picks_by_name.get(t.micrograph, _nothing(t.micrograph)),
             t,
-            scales,
+            terms,
             shape_by_name.get(t.micrograph),
         )
         for t in truth
@@ -142,6 +147,8 @@ def pair_micrographs(
         without_truth=without_truth,
         picks_in_margin=sum(left_out[0] for _, left_out in made),
         truths_in_margin=sum(left_out[1] for _, left_out in made),
+        picks_off_image=sum(left_out[2] for _, left_out in made),
+        truths_off_image=sum(left_out[3] for _, left_out in made),
     )
 
 
@@ -172,15 +179,15 @@ def _check(side: str, entries: Sequence[Picks]) -> None:
 
 
 def _pair(
-    picks: Picks, truth: Picks, scales: Scales, own_shape: tuple[int, int] | None
-) -> tuple[Pair, tuple[int, int]]:
-    """Return the pair in pixels, and how many picks and truths the margin left out."""
-    pixel_size = _pixel_size(picks, truth, scales)
-    shape = own_shape or scales.image_shape
-    margin_px = scales.margin_px + scales.margin_angstrom / pixel_size
+    picks: Picks, truth: Picks, terms: Terms, own_shape: tuple[int, int] | None
+) -> tuple[Pair, tuple[int, ...]]:
+    """Return the pair in pixels; picks, truths in the margin and picks, truths off the image."""
+    pixel_size = _pixel_size(picks, truth, terms)
+    shape = own_shape or terms.image_shape
+    margin_px = terms.margin_px + terms.margin_angstrom / pixel_size
     kept_picks = picks.select(_is_scored(picks, shape, margin_px))
     kept_truth = truth.select(_is_scored(truth, shape, margin_px))
-    diameter_px = scales.diameter_angstrom / pixel_size
+    diameter_px = terms.diameter_angstrom / pixel_size
     pair = Pair(
         micrograph=truth.micrograph,
         picks=np.stack([kept_picks.y, kept_picks.x], 1).astype(np.float64),
@@ -190,17 +197,18 @@ def _pair(
         truth_diameter_px=_diameters_px(kept_truth, pixel_size, diameter_px),
         pixel_size_angstrom=pixel_size,
         diameter_px=diameter_px,
-        radius_px=scales.radius_angstrom / pixel_size,
-        box_px=scales.box_angstrom / pixel_size,
+        radius_px=terms.radius_angstrom / pixel_size,
+        box_px=terms.box_angstrom / pixel_size,
         shape=shape,
         margin_px=margin_px,
     )
-    return pair, (len(picks) - len(kept_picks), len(truth) - len(kept_truth))
+    off_image = [split_inside(side, shape)[1] if shape else 0 for side in (picks, truth)]
+    return pair, (len(picks) - len(kept_picks), len(truth) - len(kept_truth), *off_image)
 
 
-def _pixel_size(picks: Picks, truth: Picks, scales: Scales) -> float:
-    if scales.pixel_size_angstrom is not None:
-        return scales.pixel_size_angstrom
+def _pixel_size(picks: Picks, truth: Picks, terms: Terms) -> float:
+    if terms.pixel_size_angstrom is not None:
+        return terms.pixel_size_angstrom
     known = [p.pixel_size_angstrom for p in (truth, picks) if p.pixel_size_angstrom]
     if not known:
         raise InputError(f"{truth.micrograph}: pixel size unknown, expected pixel_size=ANGSTROM")
