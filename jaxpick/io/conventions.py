@@ -1,7 +1,8 @@
-"""What a coordinate format may need to be told beyond its own file, and the arithmetic that the formats share.
+"""What a coordinate format may need to be told beyond its own file, and the arithmetic that the
+formats share.
 
-Inside the house, x and y are pixels of the micrograph as stored: 0-based, pixel centres at integers, no flip. A box of n
-pixels has its centre at index n // 2, as RELION and EMAN2 have it.
+Inside the house, x and y are pixels of the micrograph as stored: 0-based, pixel centres at
+integers, no flip. A box of n pixels has its centre at index n // 2, as RELION and EMAN2 have it.
 """
 
 import dataclasses
@@ -25,14 +26,18 @@ class CoordinateOptions:
     """Settings for reading or writing coordinates; each format uses those it needs.
 
     Attributes:
-        micrograph_shape: (ny, nx), one for all, or by micrograph name; for formats that flip y or store fractions.
-        pixel_size_angstrom: of the micrographs, where the file has none (reading) or the picks have none (writing).
+        micrograph_shape: (ny, nx), one for all, or by micrograph name; for formats that flip y or
+            store fractions.
+        pixel_size_angstrom: of the micrographs, where the file has none (reading) or the picks have
+            none (writing).
         diameter_angstrom: particle diameter where the picks have none.
         box_size_px: for formats made of boxes.
-        subpixel: write fractions of a pixel where the format's readers would otherwise truncate them.
+        subpixel: write fractions of a pixel where the format's readers would otherwise truncate
+            them.
         flip_y: None for the format's own convention; true or false to overrule it.
         apply_origins: subtract RELION's refined origins from the coordinates.
-        scale: micrograph pixels for each unit of the file, as for coordinates on a downsampled image.
+        scale: micrograph pixels for each unit of the file, as for coordinates on a downsampled
+            image.
         optics: further columns of RELION's optics table, such as rlnVoltage.
     """
 
@@ -85,8 +90,8 @@ def flip_y(
     """Mirror y; its own inverse.
 
     Args:
-        rows_from_top: false maps pixel centres onto pixel centres, y -> ny - 1 - y; true is the mirror of fractions of
-            the height, y -> ny - y, which cryoSPARC and CryoPPP use.
+        rows_from_top: false maps pixel centres onto pixel centres, y -> ny - 1 - y; true is the
+            mirror of fractions of the height, y -> ny - y, which cryoSPARC and CryoPPP use.
     """
     ny, _ = shape_of(name, options, "flipping y needs its height")
     return (ny if rows_from_top else ny - 1) - y
@@ -97,7 +102,8 @@ def exported(
 ) -> Float[np.ndarray, " pick"]:
     """Return coordinates as they are written: the nearest whole pixel unless `subpixel`.
 
-    RELION (preprocessing.cpp, extract) and Topaz truncate fractions, which would shift every pick by half a pixel.
+    RELION (preprocessing.cpp, extract) and Topaz truncate fractions, which would shift every pick
+    by half a pixel.
     """
     values = values / options.scale
     return values if options.subpixel else np.floor(values + 0.5)
@@ -109,7 +115,7 @@ def write_y(picks: Picks, options: CoordinateOptions) -> Float[np.ndarray, " pic
 
 
 def read_table(name: str, x: Any, y: Any, options: CoordinateOptions, **others: Any) -> Picks:
-    """Build picks from a format without a flip of its own: scale, flip if asked, fill in what the options know."""
+    """Make picks from a format without a flip of its own: scale, flip, fill in."""
     others.setdefault("pixel_size_angstrom", options.pixel_size_angstrom)
     if options.diameter_angstrom is not None:
         others["diameter_angstrom"] = options.diameter_angstrom
@@ -134,7 +140,8 @@ def diameters_px(picks: Picks, options: CoordinateOptions) -> Float[np.ndarray, 
 def box_sizes(
     picks: Picks, options: CoordinateOptions
 ) -> tuple[Int[np.ndarray, " pick"], Int[np.ndarray, " pick"]]:
-    """Return widths and heights in pixels: the option, else the boxes read, else the diameter rounded up to even.
+    """Return widths and heights in pixels: the option, else the boxes read, else the diameter
+    rounded up to even.
 
     Raises:
         InputError: when nothing says how large a box is.

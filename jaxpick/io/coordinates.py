@@ -1,7 +1,8 @@
-"""Reading and writing particle coordinates of any supported program; which file speaks which format.
+"""Reading and writing particle coordinates of any supported program; which file speaks which
+format.
 
-Formats: star, star30 (RELION from 3.1, and before), box and json (EMAN2), cbox (crYOLO), topaz, csv, cryoppp, cs (cryoSPARC).
-Each has its convention stated in its own file.
+Formats: star, star30 (RELION from 3.1, and before), box and json (EMAN2), cbox (crYOLO), topaz,
+csv, cryoppp, cs (cryoSPARC). Each has its convention stated in its own file.
 """
 
 import dataclasses
@@ -85,7 +86,7 @@ FORMATS = {
     "csv": Format(
         read=csv_table.read,
         write=csv_table.write,
-        write_one=csv_table.write,
+        write_one=csv_table.write_one,
         suffixes=_TABLES,
         ending=".csv",
     ),
@@ -117,8 +118,8 @@ def read_picks(
     """Read coordinates, one `Picks` for each micrograph.
 
     Args:
-        pattern: a file, a folder or a glob; a RELION autopick.star is followed. A folder written by this program's
-            `pick` is read through its picks.csv, which has every candidate once.
+        pattern: a file, a folder or a glob; a RELION autopick.star is followed. A folder written by
+            this program's `pick` is read through its picks.csv, which has every candidate once.
         format: one of `FORMATS`; by suffix and heading where left out.
         micrograph_shape: (ny, nx), by name or one for all; for CryoPPP, and for `flip_y`.
         pixel_size_angstrom: where the file has none.
@@ -221,7 +222,8 @@ def write_picks(
 
     Args:
         picks: one for each micrograph.
-        path: a file for all of them, or a folder (existing, ending in a slash, or without a suffix) for one file each.
+        path: a file for all of them, or a folder (existing, ending in a slash, or without a suffix)
+            for one file each.
         format: one of `FORMATS`; by suffix where left out, `star` for a folder.
         micrograph_shape: (ny, nx), by name or one for all; for cs, CryoPPP, and for `flip_y`.
         pixel_size_angstrom: where the picks have none.
@@ -233,7 +235,8 @@ def write_picks(
         optics: further columns of RELION's optics table.
 
     Raises:
-        InputError: when something the format needs is unknown, or a file holds one micrograph and there are more.
+        InputError: when something the format needs is unknown, or a file holds one micrograph and
+            there are more.
     """
     options = CoordinateOptions(
         micrograph_shape=micrograph_shape,
@@ -252,7 +255,8 @@ def write_picks(
     chosen = FORMATS[format or _format_of(target, is_output=True)]
     if chosen.write is None and len(picks) != 1:
         raise InputError(
-            f"{path}: a {target.suffix} file holds one micrograph, got {len(picks)}; give a folder to write to"
+            f"{path}: a {target.suffix} file holds one micrograph, got {len(picks)}; "
+            "give a folder to write to"
         )
     (chosen.write or chosen.write_one)(target, picks, options)
     return [target]
@@ -275,7 +279,7 @@ def _write_folder(
 
 
 def shapes_from_micrographs(pattern: str | Path) -> dict[str, Shape]:
-    """Return (ny, nx) by name of the micrographs that a pattern names, from their headers; unreadable ones are left out."""
+    """Return (ny, nx) by name, from the headers of micrographs; unreadable ones are left out."""
     shapes = {}
     for path in find_micrographs(pattern):
         try:

@@ -1,10 +1,12 @@
 """crYOLO `.cbox` files, of format version 1.0 (STAR-like) and the headerless table before it.
 
-Convention: CoordinateX/Y are the corner with the smallest x and y, centre = corner + Width/2, CoordinateY + Height/2; pixels
-of the micrograph as stored, no flip; Confidence is the score; `<NA>` stands for a missing value. Blocks are data_global and
-data_cryolo (data_cbox in some writers). Source: files written by crYOLO 1.8 and by napari-boxmanager, and crYOLO's documentation.
-Before 1.8, tab-separated rows: x, y, width, height, confidence, estimated width, estimated height.
-EstWidth/EstHeight, the size crYOLO saw, is the diameter where there is one, else Width; kept as `extra` too.
+Convention: CoordinateX/Y are the corner with the smallest x and y, centre = corner + Width/2,
+CoordinateY + Height/2; pixels of the micrograph as stored, no flip; Confidence is the score; `<NA>`
+stands for a missing value. Blocks are data_global and data_cryolo (data_cbox in some writers).
+Source: files written by crYOLO 1.8 and by napari-boxmanager, and crYOLO's documentation. Before
+1.8, tab-separated rows: x, y, width, height, confidence, estimated width, estimated height.
+EstWidth/EstHeight, the size crYOLO saw, is the diameter where there is one, else Width; kept as
+`extra` too.
 """
 
 from collections.abc import Sequence

@@ -1,9 +1,10 @@
 """CryoPPP's per-micrograph CSV: `X-Coordinate,Y-Coordinate,Diameter`, in pixels.
 
-Convention: y counts from the other end of the rows than an MRC file read in order, so y_house = ny - y_file: the numbers are
-cryoSPARC's fractions of the height times ny, exported without inverting y (CryoPPP, post_processing_scripts), and cryoSPARC's
-fractions mirror as 1 - f. The height ny must be known. CryoPPP's own JPEG pictures are stored flipped already: read those
-with `flip_y=false`. Diameter is in pixels. Dhakal et al., Sci Data 10:392 (2023); the flip is issue 3 of its repository.
+Convention: y counts from the other end of the rows than an MRC file read in order, so y_house = ny
+- y_file: the numbers are cryoSPARC's fractions of the height times ny, exported without inverting y
+(CryoPPP, post_processing_scripts), and cryoSPARC's fractions mirror as 1 - f. The height ny must be
+known. CryoPPP's own JPEG pictures are stored flipped already: read those with `flip_y=false`.
+Diameter is in pixels. Dhakal et al., Sci Data 10:392 (2023); the flip is issue 3 of its repository.
 """
 
 import csv
@@ -74,7 +75,7 @@ def _diameters(picks: Picks, options: CoordinateOptions) -> np.ndarray:
         diameter = np.where(np.isnan(diameter), float(options.box_size_px), diameter)
     if np.isnan(diameter).any():
         raise InputError(
-            f"{picks.micrograph}: CryoPPP needs a diameter in pixels; give diameter= and pixel_size="
+            f"{picks.micrograph}: CryoPPP needs a diameter; give diameter= and pixel_size="
         )
     return diameter
 

@@ -1,9 +1,11 @@
 """cryoSPARC `.cs` particle tables: a numpy structured array.
 
-Convention: location/center_x_frac and center_y_frac are fractions of the micrograph's width and height, measured from the bottom
-left while the MRC file's first row is the top here, so x = f_x nx and y = (1 - f_y) ny; location/micrograph_shape is (ny, nx)
-(pyem, cryosparc2.py; cryoSPARC guide, Import Particles). cryoSPARC's own motion correction also stores images flipped
-against MotionCor2's: `flip_y=false` leaves y alone. Paths carry a numeric UID prefix, which `io.names` sees through.
+Convention: location/center_x_frac and center_y_frac are fractions of the micrograph's width and
+height, measured from the bottom left while the MRC file's first row is the top here, so x = f_x nx
+and y = (1 - f_y) ny; location/micrograph_shape is (ny, nx) (pyem, cryosparc2.py; cryoSPARC guide,
+Import Particles). cryoSPARC's own motion correction also stores images flipped against
+MotionCor2's: `flip_y=false` leaves y alone. Paths carry a numeric UID prefix, which `io.names` sees
+through.
 """
 
 import zlib
@@ -37,7 +39,7 @@ def read(path: Path, options: CoordinateOptions) -> list[Picks]:
     absent = [name for name in (_X, _Y, _PATH, _SHAPE) if name not in fields]
     if absent:
         raise InputError(
-            f"{path}: has no {absent[0]}; expected particles with locations (export the passthrough too)"
+            f"{path}: has no {absent[0]}; expected locations (export the passthrough file too)"
         )
     names = [_as_text(name) for name in table[_PATH].tolist()]
     ny, nx = np.asarray(table[_SHAPE], np.float64).reshape(-1, 2).T

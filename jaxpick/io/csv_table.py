@@ -1,8 +1,10 @@
-"""Plain tables with one header line: `micrograph,x,y,score,...` and close relatives, comma, semicolon or tab separated.
+"""Plain tables with one header line: `micrograph,x,y,score,...` and close relatives, comma,
+semicolon or tab separated.
 
-Convention: the house's own, x and y in pixels of the micrograph as stored, 0-based, pixel centres at integers, y down the
-rows of the file; nothing is rounded. A table without a column of micrographs is one micrograph's, named by the file.
-Headings are understood in the spellings below; unknown columns travel as `extra`.
+Convention: the house's own, x and y in pixels of the micrograph as stored, 0-based, pixel centres
+at integers, y down the rows of the file; nothing is rounded. A table without a column of
+micrographs is one micrograph's, named by the file. Headings are understood in the spellings below;
+unknown columns travel as `extra`.
 """
 
 import csv
@@ -52,7 +54,7 @@ def read(path: Path, options: CoordinateOptions) -> list[Picks]:
 
 
 def read_columns(path: Path) -> StarBlock:
-    """Read headings and columns as text; headings that are known come back in the house's spelling."""
+    """Read headings and columns as text; known headings come back in the house's spelling."""
     text = read_text(path)
     lines = text.lstrip().splitlines()
     if not lines:
@@ -66,7 +68,7 @@ def read_columns(path: Path) -> StarBlock:
         rows = [
             row
             for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-            if any(row)
+            if any(map(str.strip, row))
         ]
     except csv.Error as error:
         raise InputError(f"{path}: not a readable table ({error})") from error
@@ -86,7 +88,7 @@ def _check_table(headings: list[str], rows: list[list[str]], path: Path) -> None
     if absent:
         have = ", ".join(rows[0])[:120]
         raise InputError(
-            f"{path}: no column {absent[0]} (has {have}); expected headings such as micrograph,x,y,score"
+            f"{path}: no column {absent[0]} (has {have}); expected headings like micrograph,x,y"
         )
     if len(set(headings)) < len(headings):
         raise InputError(f"{path}: two columns mean the same ({', '.join(rows[0])[:120]})")
@@ -104,9 +106,10 @@ def picks_of_table(table: StarBlock, path: Path, options: CoordinateOptions) -> 
     extra = {
         label: _column(table, label, source) for label in table.columns if label not in SPELLINGS
     }
-    for label in ("pixel_size_angstrom", "method"):
-        if label in table.columns:
-            extra[label] = _column(table, label, source)
+    if "pixel_size_angstrom" in table.columns:
+        extra["pixel_size_angstrom"] = numbers(table, "pixel_size_angstrom", source, missing=np.nan)
+    if "method" in table.columns:
+        extra["method"] = np.array(table.columns["method"], dtype=str)
     picks = read_table(
         name,
         numbers(table, "x", source),
@@ -133,9 +136,7 @@ def _finish(picks: Picks, options: CoordinateOptions) -> Picks:
         score=picks.score,
         diameter_angstrom=picks.diameter_angstrom,
         pixel_size_angstrom=known[0] if known else options.pixel_size_angstrom,
-        method=str(methods[0])
-        if methods is not None and methods.dtype.kind == "U" and len(methods)
-        else "",
+        method=str(methods[0]) if methods is not None and len(methods) else "",
         extra=extra,
     )
 
@@ -155,20 +156,25 @@ def _column(table: StarBlock, label: str, source: str) -> np.ndarray:
 
 def write(path: Path, picks: Sequence[Picks], options: CoordinateOptions) -> None:
     """Write every micrograph into one table, all columns, without rounding."""
+    _write_columns(path, picks, options, ["micrograph"])
+
+
+def write_one(path: Path, picks: Sequence[Picks], options: CoordinateOptions) -> None:
+    """Write one micrograph; without particles no row names it, so the file's name has to."""
+    _write_columns(path, picks, options, ["micrograph"] if any(len(part) for part in picks) else [])
+
+
+def _write_columns(
+    path: Path, picks: Sequence[Picks], options: CoordinateOptions, first: list[str]
+) -> None:
     extras = list(dict.fromkeys(name for part in picks for name in part.extra))
     optional = {
         "diameter_angstrom": any(np.isfinite(part.diameter_angstrom).any() for part in picks),
         "pixel_size_angstrom": any(pixel_size_of(part, options) is not None for part in picks),
         "method": any(part.method for part in picks),
     }
-    headings = [
-        "micrograph",
-        "x",
-        "y",
-        "score",
-        *(name for name, used in optional.items() if used),
-        *extras,
-    ]
+    used = [name for name, is_used in optional.items() if is_used]
+    headings = [*first, "x", "y", "score", *used, *extras]
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(headings)

@@ -1,9 +1,10 @@
 """EMAN2 coordinates: `.box` text and `info/<micrograph>_info.json`.
 
-Convention (EMAN wiki, Eman2OtherFiles; e2boxer, write_boxfiles; RELION, preprocessing.cpp): a `.box` row is x y width height of
-the corner with the smallest x and y, so centre = corner + size // 2; a JSON box is [x, y, "kind"] with x and y the centre.
-Row 0 is the first row of the MRC file: no flip (EMAN2 flips TIFF alone). Programs that score write a fifth column (`.box`)
-or a fourth entry (JSON); EMAN1 wrote -3 as the fifth. Corners are whole pixels, unless `subpixel`.
+Convention (EMAN wiki, Eman2OtherFiles; e2boxer, write_boxfiles; RELION, preprocessing.cpp): a
+`.box` row is x y width height of the corner with the smallest x and y, so centre = corner + size //
+2; a JSON box is [x, y, "kind"] with x and y the centre. Row 0 is the first row of the MRC file: no
+flip (EMAN2 flips TIFF alone). Programs that score write a fifth column (`.box`) or a fourth entry
+(JSON); EMAN1 wrote -3 as the fifth. Corners are whole pixels, unless `subpixel`.
 """
 
 import json
@@ -58,7 +59,7 @@ def read_box(path: Path, options: CoordinateOptions) -> list[Picks]:
 
 
 def half(corner: np.ndarray, size: np.ndarray) -> np.ndarray:
-    """Return the distance from corner to centre: whole boxes have their centre at index size // 2."""
+    """Return the distance from corner to centre: a whole box has it at size // 2."""
     whole = (corner == np.floor(corner)) & (size == np.floor(size))
     return np.where(whole, size // 2, size / 2)
 
@@ -94,7 +95,8 @@ def read_json(path: Path, options: CoordinateOptions) -> list[Picks]:
     """Read the boxes of an EMAN2 info file.
 
     Raises:
-        InputError: when it is no JSON or has no boxes (an `_info.json` without boxes is a micrograph without particles).
+        InputError: when it is no JSON or has no boxes (an `_info.json` without boxes is a
+            micrograph without particles).
     """
     content = _load(path)
     is_info = path.name.endswith("_info.json")
@@ -125,7 +127,7 @@ def _load(path: Path) -> Any:
 
 
 def write_json(path: Path, picks: Sequence[Picks], options: CoordinateOptions) -> None:
-    """Write one micrograph's centres; what else an existing info file holds (CTF, quality) is kept."""
+    """Write one micrograph's centres; the rest of an existing file is kept."""
     (part,) = picks
     content = _load(path) if path.is_file() else {}
     x, y = exported(part.x, options).tolist(), exported(write_y(part, options), options).tolist()

@@ -1,8 +1,10 @@
-"""Finding and reading micrographs: MRC (plain, gzip, bzip2), TIFF, PNG, JPEG; files, folders, globs, RELION STAR lists.
+"""Finding and reading micrographs: MRC (plain, gzip, bzip2), TIFF, PNG, JPEG; files, folders,
+globs, RELION STAR lists.
 
-RELION's paths are relative to its project folder, which a list does not name: the list's own folder, each folder above
-it and the working folder are tried in turn. The pixel size of a list is rlnMicrographPixelSize of the optics group (3.1
-and later), or 10^4 rlnDetectorPixelSize / rlnMagnification (before).
+RELION's paths are relative to its project folder, which a list does not name: the list's own
+folder, each folder above it and the working folder are tried in turn. The pixel size of a list is
+rlnMicrographPixelSize of the optics group (3.1 and later), or 10^4 rlnDetectorPixelSize /
+rlnMagnification (before).
 """
 
 import dataclasses
@@ -38,7 +40,7 @@ SUFFIXES = tuple(suffix for suffix in _MRC if suffix != ".mrcs") + _TIFF + _PICT
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class MicrographHeader:
-    """What a file says without its pixels: (ny, nx), pixel size in angstrom (None where unknown), pixel type as stored."""
+    """Size (ny, nx), pixel size in angstrom (None where unknown) and pixel type of a file."""
 
     shape: tuple[int, int]
     pixel_size_angstrom: float | None
@@ -48,7 +50,8 @@ class MicrographHeader:
 def find_micrographs(pattern: str | Path) -> list[Path]:
     """Return the micrographs that a file, a folder, a glob or a RELION micrographs STAR names.
 
-    Entries of a list that do not exist are kept, so that reading them reports each; the order is sorted, or the list's.
+    Entries of a list that do not exist are kept, so that reading them reports each; the order is
+    sorted, or the list's.
 
     Raises:
         InputError: when nothing matches or a list has no micrographs.
@@ -59,7 +62,7 @@ def find_micrographs(pattern: str | Path) -> list[Path]:
 
 
 def list_pixel_sizes(pattern: str | Path) -> dict[Path, float]:
-    """Return the pixel sizes in angstrom that a RELION list gives for its micrographs; empty for anything else."""
+    """Return the pixel sizes in angstrom of a RELION list, by path; empty for anything else."""
     if not str(pattern).lower().endswith(".star"):
         return {}
     return {path: size for path, size in _read_list(pattern).items() if size is not None}
@@ -91,7 +94,8 @@ def read_micrograph(path: str | Path, pixel_size_angstrom: float | None = None) 
         pixel_size_angstrom: overrides the header; needed where the header has none.
 
     Raises:
-        InputError: when the file cannot be used, its image is constant or not finite, or the pixel size is unknown.
+        InputError: when the file cannot be used, its image is constant or not finite, or the pixel
+            size is unknown.
     """
     path = _existing(path)
     readers: dict[str, Callable[[Path], tuple[np.ndarray, MrcHeader | PictureHeader]]] = {
@@ -186,7 +190,7 @@ def _row_pixel_sizes(table: StarBlock, blocks: list[StarBlock], source: str) -> 
 
 
 def old_pixel_sizes(table: StarBlock, source: str) -> list[float | None]:
-    """Return the pixel size in angstrom of each row from detector pixel (um) and magnification, as before RELION 3.1."""
+    """Return each row's pixel size in angstrom from detector pixel (um) and magnification."""
     if not {"rlnDetectorPixelSize", "rlnMagnification"} <= set(table.columns):
         return [None] * len(table)
     detector_um = numbers(table, "rlnDetectorPixelSize", source)
@@ -197,7 +201,7 @@ def old_pixel_sizes(table: StarBlock, source: str) -> list[float | None]:
 def optics_pixel_sizes(
     blocks: list[StarBlock], labels: tuple[str, ...], source: str
 ) -> dict[str, float | None]:
-    """Return the pixel size of each optics group (3.1 and later) by the first label present; empty without a table."""
+    """Return the pixel size of each optics group by the first label present; empty without."""
     optics = next(
         (block for block in blocks if block.name == "optics" and "rlnOpticsGroup" in block.columns),
         None,

@@ -1,8 +1,9 @@
 """MRC2014 images: one section of mode 0, 1, 2, 6 or 12, plain or inside gzip or bzip2.
 
-The header is 1024 bytes, an extended header of `nsymbt` bytes follows, then rows from y = 0 upwards; row 0 is the first
-row in memory here and is not flipped. Mode 0 is signed unless an IMOD stamp says otherwise. Reference: Cheng et al., J
-Struct Biol 192:146 (2015), table 1; mode 12 (float16): CCP-EM, MRC2014 page; IMOD stamp: IMOD's mrc_format page.
+The header is 1024 bytes, an extended header of `nsymbt` bytes follows, then rows from y = 0
+upwards; row 0 is the first row in memory here and is not flipped. Mode 0 is signed unless an IMOD
+stamp says otherwise. Reference: Cheng et al., J Struct Biol 192:146 (2015), table 1; mode 12
+(float16): CCP-EM, MRC2014 page; IMOD stamp: IMOD's mrc_format page.
 """
 
 import bz2
@@ -46,7 +47,7 @@ class MrcHeader:
 
 
 def sane_pixel_size(value: float) -> float | None:
-    """Return a pixel size in angstrom, or None where it is what programs write when they do not know."""
+    """Return a pixel size in angstrom, or None where it is what programs write for unknown."""
     low, high = _PIXEL_SIZES_ANGSTROM
     known = math.isfinite(value) and low <= value <= high and abs(value - 1.0) > 1e-5
     # Headers hold float32: six digits give back the number that was typed.
@@ -66,7 +67,7 @@ def read_mrc_header(path: Path) -> MrcHeader:
 
 
 def read_mrc(path: Path) -> tuple[Float[np.ndarray, "y x"], MrcHeader]:
-    """Read the image as float32 in native byte order; plain files are memory-mapped and converted in one pass."""
+    """Read the image as float32; plain files are memory-mapped and converted in one pass."""
     if _is_compressed(path):
         with explained(path), _open(path) as file:
             raw = file.read()
@@ -83,7 +84,8 @@ def read_mrc(path: Path) -> tuple[Float[np.ndarray, "y x"], MrcHeader]:
 def write_mrc(
     path: Path | str, array: Shaped[np.ndarray, "y x"], pixel_size_angstrom: float
 ) -> None:
-    """Write an image whole or not at all: float32 as mode 2, float16 as mode 12, 8 and 16-bit integers as they are.
+    """Write an image whole or not at all: float32 as mode 2, float16 as mode 12, 8 and 16-bit
+    integers as they are.
 
     Raises:
         InputError: when the folder cannot be written or the disk is full.
@@ -142,7 +144,7 @@ def _format_header(array: np.ndarray, mode: int, pixel_size_angstrom: float) -> 
 def _parse_header(raw: bytes, path: Path, size: int | None) -> MrcHeader:
     if len(raw) < HEADER_BYTES:
         raise InputError(
-            f"{path}: {len(raw)} bytes long; too short for the {HEADER_BYTES}-byte header of an MRC file"
+            f"{path}: {len(raw)} bytes long; an MRC file's header alone has {HEADER_BYTES}"
         )
     order = _byte_order(raw)
     nx, ny, nz, mode = struct.unpack_from(order + "4i", raw, 0)
@@ -152,7 +154,7 @@ def _parse_header(raw: bytes, path: Path, size: int | None) -> MrcHeader:
     dtype = _dtype(raw, order, mode, path)
     if nz > 1:
         raise InputError(
-            f"{path}: has {nz} sections; expected one motion-corrected micrograph, not a movie or stack"
+            f"{path}: has {nz} sections; expected one micrograph, not a movie or stack"
         )
     needed = HEADER_BYTES + extended + nx * ny * dtype.itemsize
     if size is not None and size < needed:

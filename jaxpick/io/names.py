@@ -1,7 +1,8 @@
 """Forgiving matching of micrograph names, and labels that lie off their image.
 
-Programs rename micrographs: folders, extensions, cryoSPARC's numeric UID prefix, the suffix of a picking job, the suffix
-of motion correction. Names are compared ever more loosely, and a looser comparison counts only where it is unique.
+Programs rename micrographs: folders, extensions, cryoSPARC's numeric UID prefix, the suffix of a
+picking job, the suffix of motion correction. Names are compared ever more loosely, and a looser
+comparison counts only where it is unique.
 """
 
 import dataclasses
@@ -45,7 +46,7 @@ class NameMatch:
 
 
 def base_name(name: str) -> str:
-    """Return a file name without its folder (either slash) and without known image or coordinate suffixes."""
+    """Return a file name without its folder (either slash) and its known suffixes, and no more."""
     text = PurePosixPath(name.replace("\\", "/")).name
     while _FILE_SUFFIX.search(text):
         text = _FILE_SUFFIX.sub("", text)
@@ -81,14 +82,16 @@ _COMPARISONS: tuple[Callable[[str], str], ...] = (
 
 
 def match_names(wanted: Sequence[str], available: Sequence[str]) -> NameMatch:
-    """Pair each wanted name with an available one by the strictest comparison under which any agrees.
+    """Pair each wanted name with an available one by the strictest comparison under which any
+    agrees.
 
     Args:
         wanted: names to look up, such as those in a coordinate file.
         available: names to choose from, such as the micrographs at hand.
 
     Raises:
-        InputError: when a name fits several available ones, or several wanted names fit the same one.
+        InputError: when a name fits several available ones, or several wanted names fit the same
+            one.
     """
     pairs: dict[str, str] = {}
     for comparison in _COMPARISONS:
@@ -147,11 +150,12 @@ def _check_one_to_one(pairs: Mapping[str, str]) -> None:
 def describe_mismatch(
     match: NameMatch, wanted: str = "coordinates", available: str = "micrographs"
 ) -> str:
-    """Say in a sentence how many names found no partner, with the first few of each side; "" if all did."""
+    """Say how many names found no partner, with the first few of each side; "" if all did."""
     parts = []
+    count = len(match.unmatched_wanted)
     if match.unmatched_wanted:
         parts.append(
-            f"{len(match.unmatched_wanted)} {wanted} fit none of the {available}: {_few(match.unmatched_wanted)}"
+            f"{count} {wanted} fit none of the {available}: {_few(match.unmatched_wanted)}"
         )
     if match.unmatched_available:
         count = len(match.unmatched_available)
@@ -167,7 +171,8 @@ def split_inside(picks: Picks, shape: tuple[int, int]) -> tuple[Picks, int]:
     """Return the picks whose centre lies on the image, and how many do not.
 
     Args:
-        shape: (ny, nx) in pixels; the image covers -0.5 <= x < nx - 0.5, so that rounding stays inside.
+        shape: (ny, nx) in pixels; the image covers -0.5 <= x < nx - 0.5, so that rounding stays
+            inside.
     """
     ny, nx = shape
     inside_x = (picks.x >= -0.5) & (picks.x < nx - 0.5)

@@ -1,8 +1,8 @@
 """TIFF, PNG and JPEG micrographs: one grey page, rows in the order stored.
 
-RELION flips TIFF images along the slow axis when it reads them (RELION documentation, Conventions); here no picture is
-flipped, so coordinates are those of the picture as any viewer shows it. A TIFF resolution tag is taken as the pixel size
-where it is a sane one; PNG and JPEG never say.
+RELION flips TIFF images along the slow axis when it reads them (RELION documentation, Conventions);
+here no picture is flipped, so coordinates are those of the picture as any viewer shows it. A TIFF
+resolution tag is taken as the pixel size where it is a sane one; PNG and JPEG never say.
 """
 
 import contextlib
@@ -21,7 +21,8 @@ from PIL import Image
 from jaxpick.io.files import InputError
 from jaxpick.io.mrc import explained, sane_pixel_size
 
-# JPEG stores colours at half resolution and rounds: a grey picture saved in colour comes back this unequal at most.
+# JPEG stores colours at half resolution and rounds: a grey picture saved in colour comes back this
+# unequal at most.
 _GREY_TOLERANCE = 8
 _ANGSTROM = {
     "cm": 1e8,
@@ -51,7 +52,7 @@ def read_tiff_header(path: Path) -> PictureHeader:
 
 
 def read_tiff(path: Path) -> tuple[Float[np.ndarray, "y x"], PictureHeader]:
-    """Read a one-page grey TIFF as float32; pillow takes over where tifffile lacks the compression."""
+    """Read a one-page grey TIFF as float32; pillow knows compressions that tifffile does not."""
     header = read_tiff_header(path)
     try:
         pixels = _with_tiff(path, lambda file: file.pages[0].asarray())
@@ -151,7 +152,7 @@ def _tiff_pixel_size(file: tifffile.TiffFile, page: Any) -> float | None:
 
 @contextlib.contextmanager
 def _explained_picture(path: Path) -> Iterator[None]:
-    """Turn pillow's many exceptions into one sentence, and let large micrographs pass its size warning."""
+    """Turn pillow's many exceptions into one sentence; large micrographs pass its size warning."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         try:

@@ -1,11 +1,13 @@
 """RELION STAR coordinates, before and after 3.1.
 
-Convention: rlnCoordinateX/Y are the particle's centre in pixels of the micrograph as stored, 0-based, no flip (RELION,
-preprocessing.cpp: a box of n pixels is cut from x - n/2). Extraction truncates fractions, so whole pixels are written unless
-`subpixel`. Per-micrograph files carry no micrograph name: the file's name is it; particle tables have rlnMicrographName.
-Scores are rlnAutopickFigureOfMerit; rlnClassNumber and rlnAnglePsi are written as 0 where picks have none (autopicker.cpp).
-Pixel sizes: rlnMicrographPixelSize, else rlnImagePixelSize, of the optics group (3.1), else from detector and magnification.
-Other columns travel as `extra` under their own labels; extras whose name starts with rln are written back.
+Convention: rlnCoordinateX/Y are the particle's centre in pixels of the micrograph as stored,
+0-based, no flip (RELION, preprocessing.cpp: a box of n pixels is cut from x - n/2). Extraction
+truncates fractions, so whole pixels are written unless `subpixel`. Per-micrograph files carry no
+micrograph name: the file's name is it; particle tables have rlnMicrographName. Scores are
+rlnAutopickFigureOfMerit; rlnClassNumber and rlnAnglePsi are written as 0 where picks have none
+(autopicker.cpp). Pixel sizes: rlnMicrographPixelSize, else rlnImagePixelSize, of the optics group
+(3.1), else from detector and magnification. Other columns travel as `extra` under their own labels;
+extras whose name starts with rln are written back.
 """
 
 import dataclasses
@@ -35,7 +37,7 @@ _OWN = {_X, _Y, _SCORE, _NAME, _DIAMETER, "rlnOpticsGroup"}
 
 
 def coordinate_list(path: Path) -> list[tuple[str, Path]] | None:
-    """Return (micrograph, coordinate file) pairs of an autopick.star; None if the file is no such list."""
+    """Return (micrograph, coordinate file) pairs of an autopick.star; None for other files."""
     for block in read_star(path):
         if _FILES in block.columns and _NAME in block.columns:
             files = [resolve(name, path) for name in block.columns[_FILES]]
@@ -130,12 +132,12 @@ def _column(block: StarBlock, label: str, source: str) -> np.ndarray:
 def _origins(
     extra: dict[str, np.ndarray], sizes: np.ndarray, source: str, options: CoordinateOptions
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Take the refined origins out of `extra`, in micrograph pixels; before 3.1 they are pixels of unbinned particles."""
+    """Take refined origins out of `extra`, in micrograph pixels; before 3.1 they are in pixels."""
     if {"rlnOriginXAngst", "rlnOriginYAngst"} <= set(extra):
         sizes = np.where(np.isnan(sizes), options.pixel_size_angstrom or np.nan, sizes)
         if np.isnan(sizes).any():
             raise InputError(
-                f"{source}: origins are in angstrom and its pixel size is unknown; give pixel_size=ANGSTROM"
+                f"{source}: its origins are in angstrom; give pixel_size=ANGSTROM to apply them"
             )
         return extra.pop("rlnOriginXAngst") / sizes, extra.pop("rlnOriginYAngst") / sizes
     if {"rlnOriginX", "rlnOriginY"} <= set(extra):
@@ -146,7 +148,7 @@ def _origins(
 
 
 def write(path: Path, picks: Sequence[Picks], options: CoordinateOptions) -> None:
-    """Write one table of all micrographs with an optics table (RELION 3.1 and later) where pixel sizes are known."""
+    """Write one table of all micrographs, with an optics table where pixel sizes are known."""
     optics, groups = _optics(picks, options)
     tables = [_rows(part, options) for part in picks]
     shared = (
@@ -168,13 +170,13 @@ def write(path: Path, picks: Sequence[Picks], options: CoordinateOptions) -> Non
 
 
 def write_one(path: Path, picks: Sequence[Picks], options: CoordinateOptions) -> None:
-    """Write one micrograph's coordinate file, as RELION's autopicking does; the file's name says which micrograph."""
+    """Write one micrograph's coordinate file, as RELION's autopicking does, named by the file."""
     (part,) = picks
     write_star(path, [StarBlock(name="", columns=_rows(part, options))])
 
 
 def write_old(path: Path, picks: Sequence[Picks], options: CoordinateOptions) -> None:
-    """Write one table of all micrographs as before RELION 3.1: magnification and detector pixel in every row."""
+    """Write one table as before RELION 3.1: magnification and detector pixel in every row."""
     tables = []
     for part in picks:
         size = pixel_size_of(part, options)
@@ -196,7 +198,7 @@ def write_old(path: Path, picks: Sequence[Picks], options: CoordinateOptions) ->
 
 
 def write_coordinate_list(path: Path | str, files: Sequence[tuple[str, str]]) -> None:
-    """Write an autopick.star: (micrograph, coordinate file) pairs, both relative to RELION's project folder."""
+    """Write an autopick.star: (micrograph, file) pairs, both relative to the project folder."""
     columns = {_NAME: [name for name, _ in files], _FILES: [file for _, file in files]}
     write_star(path, [StarBlock(name="coordinate_files", columns=columns)])
 

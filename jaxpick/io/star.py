@@ -1,9 +1,10 @@
 """STAR tables as RELION reads and writes them.
 
-A file is a sequence of blocks, each a loop (a table) or a list of label-value pairs. One line is one row. Tokens are
-separated by blanks; `#` starts a comment only where a token starts; a token that starts with ' or " runs to the same
-quote before a blank or the line's end, where a BEL character escapes a quote; the empty value is "". There are no `;`
-text blocks. Reference: RELION 4, strings.cpp, `nextTokenInSTAR` and `escapeStringForSTAR`.
+A file is a sequence of blocks, each a loop (a table) or a list of label-value pairs. One line is
+one row. Tokens are separated by blanks; `#` starts a comment only where a token starts; a token
+that starts with ' or " runs to the same quote before a blank or the line's end, where a BEL
+character escapes a quote; the empty value is "". There are no `;` text blocks. Reference: RELION 4,
+strings.cpp, `nextTokenInSTAR` and `escapeStringForSTAR`.
 """
 
 import dataclasses
@@ -21,7 +22,9 @@ _BEL = "\a"
 _NEEDS_CARE = re.compile("['\"#\a]")
 _NEEDS_ESCAPE = re.compile(r"[\x00-\x1f]|(?:^| )(?:['\"#_]|data_|loop_| |$)")
 _TOKEN = re.compile(
-    r"""[ \t]*(?:(?P<comment>\#.*)|(?P<quote>["'])(?P<quoted>.*?)(?<!\a)(?P=quote)(?=[ \t]|$)|(?P<plain>[^ \t]+))"""
+    r"""[ \t]*(?:(?P<comment>\#.*)|"""
+    r"""(?P<quote>["'])(?P<quoted>.*?)(?<!\a)(?P=quote)(?=[ \t]|$)|"""
+    r"""(?P<plain>[^ \t]+))"""
 )
 
 
@@ -105,7 +108,7 @@ class _Parser:
         self.blocks.append(StarBlock(name=self.name, columns=columns, is_loop=self.is_loop))
 
     def take_rows(self, lines: list[str], start: int) -> int:
-        """Take a run of rows without quotes or comments at once, for speed; return how many lines that was."""
+        """Take a run of rows at once, for speed; return how many lines that was."""
         if not (self.is_loop and self.tokens):
             return 0
         stop = start
@@ -131,8 +134,8 @@ class _Parser:
     def _check_row(self, number: int, row: list[str]) -> None:
         if len(row) != len(self.labels):
             raise InputError(
-                f"{self.source}: line {number} has {len(row)} values, expected {len(self.labels)} as "
-                f"data_{self.name} has columns: {' '.join(row)[:60]!r}"
+                f"{self.source}: line {number} has {len(row)} values, expected the "
+                f"{len(self.labels)} of data_{self.name}: {' '.join(row)[:60]!r}"
             )
 
     def take(self, number: int, line: str) -> None:
@@ -198,7 +201,8 @@ def write_star(path: Path | str, blocks: Sequence[StarBlock]) -> None:
 
 
 def save_text(path: Path | str, text: str) -> None:
-    """Write text whole or not at all; bytes of file names that are no UTF-8 come out as they went in.
+    """Write text whole or not at all; bytes of file names that are no UTF-8 come out as they went
+    in.
 
     Raises:
         InputError: when the folder cannot be written or the disk is full.

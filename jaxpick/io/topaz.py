@@ -1,8 +1,9 @@
 """Topaz tables: tab-separated `image_name x_coord y_coord score`.
 
-Convention (Topaz, utils/files.py and utils/conversions.py): image names without extension; centres, 0-based, no flip; pixels of the
-image that Topaz saw, which is a downsampled one unless its -x or -s option scaled them back: give `scale` then. Topaz
-truncates fractions when it reads, so whole pixels are written unless `subpixel`.
+Convention (Topaz, utils/files.py and utils/conversions.py): image names without extension; centres,
+0-based, no flip; pixels of the image that Topaz saw, which is a downsampled one unless its -x or -s
+option scaled them back: give `scale` then. Topaz truncates fractions when it reads, so whole pixels
+are written unless `subpixel`.
 """
 
 from collections.abc import Sequence

@@ -56,10 +56,19 @@ def test_fractions_survive_where_asked_and_round_where_not(tmp_path, name):
 
 @pytest.mark.parametrize("name", sorted(FORMATS))
 def test_a_folder_holds_one_file_a_micrograph(tmp_path, name):
-    parts = [pattern("first.mrc"), make_picks("Micrographs/second.mrc", X[:2] + 1, Y[:2], SCORE[:2])]
+    parts = [
+        pattern("first.mrc"),
+        make_picks("Micrographs/second.mrc", X[:2] + 1, Y[:2], SCORE[:2]),
+    ]
     files = write_picks(parts, f"{tmp_path}/out/", name, **WRITE)
-    assert [file.name for file in files] == [f"first{FORMATS[name].ending}", f"second{FORMATS[name].ending}"]
-    back = {p.micrograph.split("/")[-1].removesuffix(".mrc"): p for p in read_picks(tmp_path / "out", name, **OPTIONS)}
+    assert [file.name for file in files] == [
+        f"first{FORMATS[name].ending}",
+        f"second{FORMATS[name].ending}",
+    ]
+    back = {
+        p.micrograph.split("/")[-1].removesuffix(".mrc"): p
+        for p in read_picks(tmp_path / "out", name, **OPTIONS)
+    }
     np.testing.assert_allclose(back["first"].x, X, atol=1e-3)
     np.testing.assert_allclose(back["second"].x, X[:2] + 1, atol=1e-3)
     np.testing.assert_allclose(back["second"].y, Y[:2], atol=1e-3)
@@ -78,7 +87,9 @@ def test_a_table_keeps_micrographs_apart_and_interleaving_is_no_matter(tmp_path,
 
 @pytest.mark.parametrize("name", ["star", "box", "cbox", "json", "csv"])
 def test_a_micrograph_without_particles_stays_one(tmp_path, name):
-    write_picks([make_picks("empty.mrc", np.zeros(0), np.zeros(0))], f"{tmp_path}/o/", name, **WRITE)
+    write_picks(
+        [make_picks("empty.mrc", np.zeros(0), np.zeros(0))], f"{tmp_path}/o/", name, **WRITE
+    )
     (back,) = read_picks(tmp_path / "o", name)
     assert len(back) == 0
 
@@ -101,8 +112,12 @@ def test_shapes_come_from_the_micrographs_whatever_their_names(tmp_path):
     (tmp_path / "broken.mrc").write_bytes(b"no")
     shapes = shapes_from_micrographs(tmp_path)
     assert shapes == {"m_01.mrc": SHAPE}
-    write_picks([pattern("001234567890123456789_m_01.mrc")], tmp_path / "p.cs", micrograph_shape=shapes)
-    assert np.load(tmp_path / "p.cs", allow_pickle=False)["location/micrograph_shape"][0].tolist() == list(SHAPE)
+    write_picks(
+        [pattern("001234567890123456789_m_01.mrc")], tmp_path / "p.cs", micrograph_shape=shapes
+    )
+    assert np.load(tmp_path / "p.cs", allow_pickle=False)["location/micrograph_shape"][
+        0
+    ].tolist() == list(SHAPE)
 
 
 def test_scale_takes_downsampled_coordinates_to_the_micrograph(tmp_path):
