@@ -1,4 +1,5 @@
-"""What a command's spec says on the command line: its defaults as plain data, its help, and how its values are quoted.
+"""What a command's spec says on the command line: its defaults as plain data, its help, and how its
+values are quoted.
 
 Plain functions of a frozen spec; nothing here knows Hydra.
 """
@@ -33,7 +34,7 @@ def plain_defaults(spec_type: type) -> dict[str, Any]:
 
 
 def members(kind: Any) -> dict[str, type]:
-    """Return the specs that a field may hold by their `kind` value; empty unless it is a union of tagged specs."""
+    """Return the specs of a union by the value of their `kind`; empty for anything else."""
     specs = [part for part in _parts(kind) if dataclasses.is_dataclass(part)]
     tagged = {}
     for spec in specs:
@@ -44,7 +45,7 @@ def members(kind: Any) -> dict[str, type]:
 
 
 def composite_fields(spec_type: type) -> dict[str, Any]:
-    """Return the fields that hold settings of their own (a spec, a union of specs or a mapping) with their types."""
+    """Return the fields that hold a spec, a union of specs or a mapping, with their types."""
     hints = typing.get_type_hints(spec_type)
     kept = {}
     for field in dataclasses.fields(spec_type):
@@ -77,7 +78,7 @@ def flatten(spec_type: type, prefix: str = "") -> list[Field]:
 def help_text(
     name: str, docstring: str, spec_type: type, groups: Mapping[str, Iterable[str]]
 ) -> str:
-    """Return the help of a command: what it does, its settings with their defaults, and how to change them."""
+    """Return the help of a command: what it does, its settings and how to change them."""
     lines = [docstring.strip(), "", "Settings (key=value; key=??? must be given):"]
     for field in flatten(spec_type):
         setting = f"  {field.path}={_shown(field.default)}"
@@ -97,10 +98,12 @@ def help_text(
 
 
 def quote_arguments(arguments: list[str], spec_type: type, is_sweep: bool) -> list[str]:
-    """Quote the values of text settings, so that globs, commas, `=`, brackets and blanks reach them untouched.
+    """Quote the values of text settings, so that globs, commas, `=`, brackets and blanks reach them
+    untouched.
 
-    A shell removes its own quotes, and Hydra's grammar would then read `a,b` as a sweep and `x=y` as a mistake. In a
-    sweep, commas, intervals and choices keep their meaning; a value that is already quoted stays as it is.
+    A shell removes its own quotes, and Hydra's grammar would then read `a,b` as a sweep and `x=y`
+    as a mistake. In a sweep, commas, intervals and choices keep their meaning; a value that is
+    already quoted stays as it is.
     """
     kinds = {field.path: field.kind for field in flatten(spec_type)}
     return [_quote_argument(argument, kinds, is_sweep) for argument in arguments]

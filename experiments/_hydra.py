@@ -1,12 +1,14 @@
 """Hydra, kept in one place: a frozen spec and a function of it become a command.
 
-`main(Spec, run)` stores the defaults of `Spec` as plain data, adds the deltas of `conf/NAME.yaml` and the groups of
-`conf/`, reads `key=value` from the command line, builds the spec with `jaxpick.spec.build` and exits with what
-`run(spec)` returns. A mistake of the user's ends in one sentence and exit status 2; Ctrl-C in 130. An ordinary run
-leaves no folder or log of Hydra's; a sweep (`-m`) keeps its record beside the jobs' own folders.
+`main(Spec, run)` stores the defaults of `Spec` as plain data, adds the deltas of `conf/NAME.yaml`
+and the groups of `conf/`, reads `key=value` from the command line, builds the spec with
+`jaxpick.spec.build` and exits with what `run(spec)` returns. A mistake of the user's ends in one
+sentence and exit status 2; Ctrl-C in 130. An ordinary run leaves no folder or log of Hydra's; a
+sweep (`-m`) keeps its record beside the jobs' own folders.
 
-A field that holds settings of its own may have a folder of choices in `conf/`; the members of a union of specs are
-choices by themselves, under their `kind`. A field that holds one value is never a group, whatever `conf/` contains.
+A field that holds settings of its own may have a folder of choices in `conf/`; the members of a
+union of specs are choices by themselves, under their `kind`. A field that holds one value is never
+a group, whatever `conf/` contains.
 """
 
 import dataclasses
@@ -29,7 +31,7 @@ CONF = Path(__file__).resolve().parents[1] / "conf"
 USER_ERRORS = (SpecError, InputError, OSError)
 
 
-class JobFailed(RuntimeError):
+class JobFailedError(RuntimeError):
     """A job of a sweep that ran in another process and did not succeed."""
 
     def __init__(self, status: int) -> None:
@@ -52,7 +54,8 @@ def main(
     """Run a command from `sys.argv` and exit.
 
     Args:
-        spec_type: frozen dataclass of the command's settings; a field's `metadata={"help": ...}` is its help.
+        spec_type: frozen dataclass of the command's settings; a field's `metadata={"help": ...}` is
+            its help.
         run: does the work; returns the exit status, None for success.
         config_name: name of the command and of its file in `conf/`; the module's name if left out.
     """
@@ -68,7 +71,7 @@ def main(
 
 
 def compose(spec_type: type[T], name: str, overrides: list[str]) -> T:
-    """Build the spec that a command line would give, without running anything (tests and notebooks use it)."""
+    """Build the spec that a command line would give, without running anything."""
     import hydra
 
     _store(Command(name=name, spec_type=spec_type, run=lambda spec: None), [])
@@ -78,7 +81,7 @@ def compose(spec_type: type[T], name: str, overrides: list[str]) -> T:
 
 
 def _run_hydra(command: Command, arguments: list[str]) -> int:
-    """Let Hydra compose and launch; translate whatever goes wrong into a sentence and an exit status."""
+    """Let Hydra compose and launch; tell what goes wrong in a sentence and a status."""
     import hydra
 
     wants_traceback = bool(os.environ.get("HYDRA_FULL_ERROR"))
@@ -99,7 +102,7 @@ def _run_hydra(command: Command, arguments: list[str]) -> int:
     except KeyboardInterrupt as stop:
         print(str(stop) or f"{command.name}: stopped by the user", file=sys.stderr)
         return 130
-    except JobFailed as failure:
+    except JobFailedError as failure:
         return max([failure.status, *statuses])
     except Exception as error:
         if wants_traceback or not _is_user_error(error):
@@ -123,7 +126,7 @@ def _task(command: Command, statuses: list[int]) -> Callable[[Any], None]:
             print(_sentence(error, command.spec_type), file=sys.stderr)
             status = 2
         if status and os.getpid() != main_process:
-            raise JobFailed(status)
+            raise JobFailedError(status)
         statuses.append(status)
 
     return task
@@ -166,7 +169,7 @@ def _store(command: Command, arguments: list[str]) -> None:
 
 
 def _group_nodes(command: Command) -> dict[str, dict[str, tuple[str, dict[str, Any]]]]:
-    """Return group -> choice -> (package, settings): the kinds of unions, then the files of `conf/`."""
+    """Return group -> choice -> (package, settings), from unions and from `conf/`."""
     groups: dict[str, dict[str, tuple[str, dict[str, Any]]]] = {}
     for field, kind in commandline.composite_fields(command.spec_type).items():
         tagged = commandline.members(kind)

@@ -1,7 +1,8 @@
 """Objectives as pure functions: elementwise in float32, weighted and reduced in one place.
 
-Every elementwise function returns one value per element of its first argument; `weighted_mean` reduces with a weight
-per element, so that what is to be ignored (dust, borders, contaminants) has weight zero.
+Every elementwise function returns one value per element of its first argument; `weighted_mean`
+reduces with a weight per element, so that what is to be ignored (dust, borders, contaminants) has
+weight zero.
 """
 
 import jax.numpy as jnp
@@ -57,7 +58,8 @@ def dice(
     targets: Float[Array, "*batch y x"],
     weights: Float[Array, "*batch y x"] | None = None,
 ) -> Float[Array, "*batch"]:
-    """Return one minus the soft Dice overlap of each image; an empty pair of images counts as a perfect overlap.
+    """Return one minus the soft Dice overlap of each image; an empty pair of images counts as a
+    perfect overlap.
 
     References:
         Milletari et al. 2016, V-Net, section 3 (squared denominators).
@@ -87,7 +89,8 @@ def balancing_weights(
 ) -> Float[Array, "batch *shape"]:
     """Weigh elements so that positives make up `positive_share` of each example's total weight.
 
-    An example with one class alone keeps that class at its share; the weights of a mixed example have mean one.
+    An example with one class alone keeps that class at its share; the weights of a mixed example
+    have mean one.
     """
     positive = _float32(targets > 0.5)
     axes = tuple(range(1, targets.ndim))

@@ -1,7 +1,8 @@
 """Data parallelism: one axis of devices, a batch split along it, everything else on every device.
 
-`jit` with named shardings is the default; `pmap` runs the same step under a named axis. Both see the same examples,
-because keys are split per example and not per device. Only this module knows of meshes, `shard_map` and `pmap`.
+`jit` with named shardings is the default; `pmap` runs the same step under a named axis. Both see
+the same examples, because keys are split per example and not per device. Only this module knows of
+meshes, `shard_map` and `pmap`.
 """
 
 import dataclasses
@@ -25,7 +26,8 @@ class HardwareSpec:
     """Devices to use and how.
 
     Attributes:
-        strategy: `jit` (one program over a sharded batch) or `pmap` (one program per device of one host).
+        strategy: `jit` (one program over a sharded batch) or `pmap` (one program per device of one
+            host).
         num_devices: how many devices; all that JAX sees if None.
     """
 
@@ -55,12 +57,14 @@ class Parallelism:
         """Axis over which a step must average, None where the compiler does it."""
         return AXIS if self.strategy == "pmap" else None
 
-    def compile(self, step: Callable[..., Any], *, donate_first: bool = False) -> Callable[..., Any]:
+    def compile(
+        self, step: Callable[..., Any], *, donate_first: bool = False
+    ) -> Callable[..., Any]:
         """Compile `step(state, shared, batch, key) -> outputs`.
 
         Args:
-            step: pure function. `state`, `shared`, `key` and the outputs are the same on every device; the leaves of
-                `batch` (None is allowed) are split along their first axis.
+            step: pure function. `state`, `shared`, `key` and the outputs are the same on every
+                device; the leaves of `batch` (None is allowed) are split along their first axis.
             donate_first: let the outputs reuse the memory of `state`.
         """
         donated = (0,) if donate_first else ()
@@ -85,7 +89,7 @@ class Parallelism:
         return per_example(f, self.mesh if self.strategy == "jit" else None)
 
     def local(self, keys: Key[Array, " batch"]) -> Key[Array, " local"]:
-        """Return this device's share of the keys of a batch inside a step: all of them under `jit`."""
+        """Return this device's share of a batch of keys inside a step: all under `jit`."""
         if self.strategy == "jit":
             return keys
         share = keys.shape[0] // self.num_devices
@@ -114,7 +118,8 @@ def parallelism(spec: HardwareSpec = HardwareSpec()) -> Parallelism:
     """Build the strategy that a spec names on the devices that are there.
 
     Raises:
-        SpecError: when there are fewer devices than asked for, or `pmap` is asked for on several hosts.
+        SpecError: when there are fewer devices than asked for, or `pmap` is asked for on several
+            hosts.
     """
     if spec.strategy == "pmap" and jax.process_count() > 1:
         raise SpecError("strategy: pmap runs on one host; use strategy=jit on several")
@@ -124,7 +129,8 @@ def parallelism(spec: HardwareSpec = HardwareSpec()) -> Parallelism:
 def data_mesh(num_devices: int | None = None) -> Mesh:
     """Return a one-axis mesh named `data` over the first devices (all if None).
 
-    The axis is an automatic one: since jax 0.9 `make_mesh` defaults to explicit axes, which Linen users should not meet.
+    The axis is an automatic one: since jax 0.9 `make_mesh` defaults to explicit axes, which Linen
+    users should not meet.
     """
     devices = jax.devices()
     count = len(devices) if num_devices is None else num_devices
@@ -150,9 +156,10 @@ def shard_batch(tree: Tree, mesh: Mesh) -> Tree:
 def per_example(f: Callable[..., Any], mesh: Mesh | None = None) -> Callable[..., Any]:
     """Turn `f(example, *shared)` into a function of a batch that never leaves its devices.
 
-    A `vmap` inside a `shard_map`: FFTs, top-k and Poisson loops stay local, which automatic sharding does not promise
-    (jax 0.10 gathers the whole batch for an FFT, jax issue 15680). Do not differentiate with respect to `shared`
-    through it: without varying-axis checks, gradients of replicated inputs would be a device's own.
+    A `vmap` inside a `shard_map`: FFTs, top-k and Poisson loops stay local, which automatic
+    sharding does not promise (jax 0.10 gathers the whole batch for an FFT, jax issue 15680). Do not
+    differentiate with respect to `shared` through it: without varying-axis checks, gradients of
+    replicated inputs would be a device's own.
 
     Args:
         f: function of one example and of arrays that all examples share.
@@ -182,10 +189,11 @@ def process_rows(batch_size: int) -> slice:
 
 
 def start_hosts() -> bool:
-    """Join the other processes of a multi-host run, when a scheduler started several; True if it did.
+    """Join the other processes of a multi-host run, when a scheduler started several; True if it
+    did.
 
-    Slurm is recognised by its own variables; elsewhere set JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES and
-    JAX_PROCESS_ID. Call it before anything else touches a device.
+    Slurm is recognised by its own variables; elsewhere set JAX_COORDINATOR_ADDRESS,
+    JAX_NUM_PROCESSES and JAX_PROCESS_ID. Call it before anything else touches a device.
     """
     num_tasks = int(os.environ.get("SLURM_STEP_NUM_TASKS", "1"))
     address = os.environ.get("JAX_COORDINATOR_ADDRESS")

@@ -1,0 +1,66 @@
+"""What a method hands to the trainer: stages, each with parameters, examples and an objective.
+
+A stage is made of pure functions:
+
+- `init(key, previous)` gives the parameters, from those of the stage before (None for the first);
+- `examples` gives ONE example from a key (see `jaxpick.train.sources`); batching is the trainer's;
+- `loss(params, batch, keys)` gives the loss of each example, shape [batch], and further figures by
+  name. `keys` holds one key per example, so that dropout and the like do not depend on how many
+  devices share the batch. A figure is an array [batch], averaged over examples, or a pair (sum,
+  weight) of arrays [batch], for ratios such as precision.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, TypeAlias
+
+from jaxtyping import PyTree
+
+from jaxpick.spec import require
+from jaxpick.train.optimizers import OptimizerSpec
+from jaxpick.train.sources import ExampleSource
+
+Params: TypeAlias = PyTree
+Loss: TypeAlias = Callable[..., tuple[Any, Mapping[str, Any]]]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StageSpec:
+    """How long and with what a stage is optimised; a method's defaults are its paper's numbers."""
+
+    steps: int = 1000
+    batch_size: int = 32
+    optimizer: OptimizerSpec = OptimizerSpec()
+
+    def __post_init__(self) -> None:
+        """Refuse empty training."""
+        require(self.steps > 0, "steps", self.steps, "a positive number")
+        require(self.batch_size > 0, "batch_size", self.batch_size, "a positive number")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One stage of training.
+
+    Attributes:
+        name: of its folder of checkpoints and its rows in the metrics.
+        init: `(key, previous parameters or None) -> parameters`.
+        examples: what it is trained on.
+        loss: `(params, batch, keys) -> (loss per example, figures per example)`.
+        settings: steps, batch size, optimizer.
+        validation: what it is validated on; fresh draws of `examples`, the same each time, if None.
+        monitor: the figure that says which parameters are best.
+        best_is: whether the best value of `monitor` is its lowest or highest.
+        compute_names: entries of an example (a mapping) that the network reads: mixed precision
+            casts these, and no targets, coordinates or weights.
+    """
+
+    name: str
+    init: Callable[..., Params]
+    examples: ExampleSource
+    loss: Loss
+    settings: StageSpec = StageSpec()
+    validation: ExampleSource | None = None
+    monitor: str = "loss"
+    best_is: Literal["lowest", "highest"] = "lowest"
+    compute_names: tuple[str, ...] = ("image",)
