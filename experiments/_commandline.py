@@ -34,12 +34,12 @@ def plain_defaults(spec_type: type) -> dict[str, Any]:
 
 
 def members(kind: Any) -> dict[str, type]:
-    """Return the specs of a union by the value of their `kind`; empty for anything else."""
+    """Return the specs that a field may hold by their fixed `kind`; empty for anything else."""
     specs = [part for part in _parts(kind) if dataclasses.is_dataclass(part)]
-    tagged = {}
+    tagged: dict[str, Any] = {}
     for spec in specs:
         tag = typing.get_type_hints(spec).get("kind")
-        if get_origin(tag) is Literal:
+        if get_origin(tag) is Literal and len(get_args(tag)) == 1:
             tagged[get_args(tag)[0]] = spec
     return tagged if len(tagged) == len(specs) else {}
 
@@ -63,7 +63,7 @@ def flatten(spec_type: type, prefix: str = "") -> list[Field]:
         path, kind, default = prefix + field.name, hints[field.name], defaults[field.name]
         inner = [part for part in _parts(kind) if dataclasses.is_dataclass(part)]
         if isinstance(default, Mapping) and inner:
-            chosen = members(kind).get(default.get("kind"), inner[0])
+            chosen: Any = members(kind).get(str(default.get("kind")), inner[0])  # type: ignore[arg-type]
             nested = flatten(chosen, f"{path}.")
             found += [
                 dataclasses.replace(f, default=_select(default, f.path, path)) for f in nested

@@ -151,6 +151,8 @@ def _store(command: Command, arguments: list[str]) -> None:
     from hydra.core.config_store import ConfigStore
 
     store = ConfigStore.instance()
+    for left_over in [n for n in store.repo if not n.startswith(("hydra", "_dummy"))]:
+        del store.repo[left_over]  # of another command in this process
     base = commandline.plain_defaults(command.spec_type)
     deltas = _read(CONF / f"{command.name}.yaml")
     choices = {}
@@ -172,8 +174,7 @@ def _group_nodes(command: Command) -> dict[str, dict[str, tuple[str, dict[str, A
     """Return group -> choice -> (package, settings), from unions and from `conf/`."""
     groups: dict[str, dict[str, tuple[str, dict[str, Any]]]] = {}
     for field, kind in commandline.composite_fields(command.spec_type).items():
-        tagged = commandline.members(kind)
-        kinds = tagged if len(tagged) > 1 else {}
+        kinds = commandline.members(kind)
         nodes = {tag: (field, commandline.plain_defaults(spec)) for tag, spec in kinds.items()}
         nodes |= {path.stem: (field, _read(path)) for path in _choices(field)}
         if nodes:

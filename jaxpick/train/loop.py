@@ -49,7 +49,6 @@ class TrainSpec:
     """How training is run; what is trained, and for how long, is the stages' own.
 
     Attributes:
-        seed: of parameters, examples and everything else.
         precision: of the networks' arithmetic.
         log_every: steps averaged in one row of figures.
         validate_every: steps between validations, each with a checkpoint.
@@ -57,10 +56,8 @@ class TrainSpec:
         keep: whether a stage's result is its best or its last validated parameters.
         max_steps: cap on the steps of every stage, for trials; none if None.
         tensorboard: write TensorBoard files beside the metrics.
-        hardware: strategy and devices.
     """
 
-    seed: int = 0
     precision: Literal["float32", "bfloat16"] = "float32"
     log_every: int = 50
     validate_every: int = 500
@@ -68,7 +65,6 @@ class TrainSpec:
     keep: Literal["best", "last"] = "best"
     max_steps: int | None = None
     tensorboard: bool = False
-    hardware: HardwareSpec = HardwareSpec()
 
     def __post_init__(self) -> None:
         """Refuse intervals that are not positive."""
@@ -103,6 +99,7 @@ class _Run:
 
     stage: Stage
     spec: TrainSpec
+    seed: int
     parallel: Parallelism
     table: MetricsTable
     config: Mapping[str, Any]
@@ -122,6 +119,9 @@ def train_stages(
     stages: Sequence[Stage],
     spec: TrainSpec,
     out: Path | str,
+    *,
+    seed: int = 0,
+    hardware: HardwareSpec = HardwareSpec(),
     config: Mapping[str, Any] | None = None,
 ) -> tuple[StageResult, ...]:
     """Train stages in order, resuming whatever `out` already holds.
@@ -130,6 +130,8 @@ def train_stages(
         stages: of one method, each starting from the parameters of the one before.
         spec: how to run.
         out: folder; `checkpoints/<stage>/` and `metrics.csv` are written in it.
+        seed: of parameters, examples and everything else.
+        hardware: strategy and devices; they change no figure beyond rounding.
         config: further settings that a resumed run must share, as plain data.
 
     Returns:
@@ -139,16 +141,23 @@ def train_stages(
         InputError: when `out` holds a run with other settings, or the loss diverges.
         Interrupted: after Ctrl-C or SIGTERM; the state is saved.
     """
-    out, parallel = Path(out), parallelism(spec.hardware)
+    out, parallel = Path(out), parallelism(hardware)
     settings = {stage.name: as_plain(stage.settings) for stage in stages}
-    config = {"train": as_plain(spec), "stages": settings, **(config or {})}
+    own = {"seed": seed, "training": as_plain(spec), "stages": settings}
+    config = {**own, **(config or {})}
     table = MetricsTable(out / "metrics.csv", out / "tensorboard" if spec.tensorboard else None)
     results: list[StageResult] = []
     try:
         for stage in stages:
             folder = out / "checkpoints" / stage.name
             run = _Run(
-                stage=stage, spec=spec, parallel=parallel, table=table, config=config, folder=folder
+                stage=stage,
+                spec=spec,
+                seed=seed,
+                parallel=parallel,
+                table=table,
+                config=config,
+                folder=folder,
             )
             results.append(_train_stage(run, [result.name for result in results], results))
     finally:
@@ -162,7 +171,7 @@ def _train_stage(run: _Run, done: list[str], results: list[StageResult]) -> Stag
     optimizer = make_optimizer(stage.settings.optimizer, run.steps)
     previous = results[-1].params if results else None
     with Checkpoints(run.folder) as checkpoints, _stop_requests() as stop:
-        key = rngs.stream(run.spec.seed, f"{stage.name}/init")
+        key = rngs.stream(run.seed, f"{stage.name}/init")
         if checkpoints.last_step is not None:
             saved = checkpoints.notes(checkpoints.last_step)["config"]
             check_same_settings(saved, run.config, run.folder, FREE_SETTINGS)
@@ -217,8 +226,8 @@ def _run_steps(
     )
     shared = replicate(stage.examples.shared, mesh)
     validate = _validator(run, shared)
-    key = replicate(rngs.stream(spec.seed, f"{stage.name}/train"), mesh)
-    batches = feed(stage.examples, spec.seed, size, range(start, run.steps), run.place)
+    key = replicate(rngs.stream(run.seed, f"{stage.name}/train"), mesh)
+    batches = feed(stage.examples, run.seed, size, range(start, run.steps), run.place)
     for step, rows in enumerate(batches, start=start + 1):
         with jax.transfer_guard("disallow"):
             state, sums = train_step(state, shared, rows, key)
@@ -245,13 +254,13 @@ def _validator(run: _Run, train_shared: PyTree) -> Callable[..., tuple[float, di
     source = stage.validation or stage.examples
     shared = train_shared if source is stage.examples else replicate(source.shared, mesh)
     eval_step = make_eval_step(stage, run.parallel, spec.precision)
-    stream = rngs.stream(spec.seed, f"{stage.name}/validation")
+    stream = rngs.stream(run.seed, f"{stage.name}/validation")
 
     def validate(state: TrainState, step: int) -> tuple[float, dict[str, float]]:
         params = averaged(state.params, state.opt_state)
         sums: Sums = {}
         steps = range(spec.validation_batches)
-        batches = feed(source, spec.seed, stage.settings.batch_size, steps, run.place)
+        batches = feed(source, run.seed, stage.settings.batch_size, steps, run.place)
         for index, rows in enumerate(batches):
             key = replicate(rngs.at_step(stream, index), mesh)
             sums = merge(sums, jax.device_get(eval_step(params, shared, rows, key)))
