@@ -1,111 +1,130 @@
-"""Excess electrostatic potential of molecules in vitreous ice, from atoms or beads.
+"""Excess electrostatic potential of atoms in vitreous ice, exactly.
 
 Electron scattering factors are five Gaussians (Peng et al. 1996, Acta Cryst. A52:257), f(q) = sum a
 exp(-b q^2 / 4) in angstrom, q in 1/angstrom, to volts by K = h^2 / (2 pi m0 e). Solvent is
-displaced atom by atom with a Gaussian of the displaced volume (Fraser et al. 1978, J. Appl. Cryst.
-11:693):
+displaced atom by atom with a Gaussian of the displaced volume v (Fraser et al. 1978, J. Appl.
+Cryst. 11:693):
 
-    f_eff(q) = hydrogens K f(q) exp(-B q^2 / 4) - V_ice v exp(-pi q^2 v^(2/3)) exp(-B q^2 / 4)
+    f_eff(q) = [hydrogens K f(q) - V_ice v exp(-pi q^2 v^(2/3))] exp(-B q^2 / 4)
 
-Coordinates are (x, y, z) in angstrom; the beam runs along z of the rotated frame; the origin falls
-on pixel `box // 2`.
+The tables of a and b come with the atoms, so that nothing here reads files. Coordinates are
+(x, y, z) in angstrom; the beam runs along z of the rotated frame; the origin falls on `box // 2`.
 """
 
-import numpy as np
-import scipy.fft
-from jaxtyping import Float
+import dataclasses
 
-# K = h^2 / (2 pi m0 e): volts from a scattering factor in angstrom per cubic angstrom.
-POTENTIAL_PREFACTOR_VOLT_ANGSTROM2 = 47.8776
-# Vitreous ice, 0.93 g/cm^3, independent atoms.
-ICE_POTENTIAL_VOLT = 4.53
-# Deposited models lack hydrogens; heavy atoms stand for them at 4 angstrom and coarser.
-HYDROGEN_FACTOR_PROTEIN = 1.221
-HYDROGEN_FACTOR_NUCLEIC = 1.12
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from jaxpick.physics.constants import ICE_POTENTIAL_VOLT, POTENTIAL_PREFACTOR_VOLT_ANGSTROM2
+
 # Displaced volume of a heavy atom with its hydrogens: 1.235 angstrom^3/Da (0.81 Da/angstrom^3) and
 # 14.2 Da for protein; 0.91 angstrom^3/Da (partial specific volume 0.55 cm^3/g) and 15.5 Da for
 # nucleic acids.
-ATOM_VOLUME_PROTEIN_ANGSTROM3 = 17.55
-ATOM_VOLUME_NUCLEIC_ANGSTROM3 = 14.1
-# Integral of the excess potential of protein with its hydrogens, and its density.
-EXCESS_VOLT_ANGSTROM3_PER_DA = 4.17
-PROTEIN_DENSITY_DA_PER_ANGSTROM3 = 0.81
-# Beads times views that are splatted in one piece: bounds the memory of the index arrays to a few
-# tens of MB.
-SPLAT_PIECE = 200_000
+PROTEIN_ATOM_VOLUME_ANGSTROM3 = 17.55
+NUCLEIC_ACID_ATOM_VOLUME_ANGSTROM3 = 14.1
 
 
-def project_beads(
-    positions_angstrom: Float[np.ndarray, "bead 3"],
-    potential_volt_angstrom3: Float[np.ndarray, " bead"],
-    rotations: Float[np.ndarray, "view 3 3"],
-    *,
-    box_px: int,
-    pixel_angstrom: float,
-    form_weight: Float[np.ndarray, " gaussian"],
-    form_b_angstrom2: Float[np.ndarray, " gaussian"],
-) -> Float[np.ndarray, "view box box"]:
-    """Project point beads of one shared form factor; return volt angstrom, float32, on the host.
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Atoms:
+    """Heavy atoms of one molecule, their hydrogens implicit, and the ice they displace.
 
-    Bilinear splat on a grid twice as fine, division by the splat's sinc^2, multiplication by the
-    form factor, Fourier crop: 0.5 % from the exact sum. Works on the host: `bincount` beats a
-    scatter on CPUs, and a bank is built once. Beads outside the box wrap around; callers see to the
-    box.
+    Attributes:
+        positions_angstrom: x, y, z.
+        element: row of the Peng tables.
+        peng_a_angstrom: scattering amplitudes of each element.
+        peng_b_angstrom2: their B factors.
+        b_factor_angstrom2: thermal B of each atom, 8 pi^2 <u^2>.
+        occupancy: 0 to 1.
+        hydrogen_factor: what the implicit hydrogens multiply the potential with (1.221 in protein).
+        volume_angstrom3: displaced ice, 0 to leave the solvent out.
+        mass_da: with implicit hydrogens.
+        residue: number of the residue that each atom belongs to, from 0.
     """
-    transfer = _bead_transfer(box_px, pixel_angstrom, form_weight, form_b_angstrom2)
-    views = np.empty((len(rotations), box_px, box_px), np.float32)
-    in_plane = np.asarray(rotations[:, :2, :], np.float32) * np.float32(2.0 / pixel_angstrom)
-    step = max(1, SPLAT_PIECE // len(positions_angstrom))
-    for start in range(0, len(rotations), step):
-        piece = slice(start, start + step)
-        xy = in_plane[piece] @ np.asarray(positions_angstrom, np.float32).T
-        grids = _splat(xy + np.float32(box_px), potential_volt_angstrom3, 2 * box_px)
-        views[piece] = _crop_to_views(grids, transfer, box_px)
-    return views
+
+    positions_angstrom: Float[Array | np.ndarray, "atom 3"]
+    element: Int[Array | np.ndarray, " atom"]
+    peng_a_angstrom: Float[Array | np.ndarray, "element 5"]
+    peng_b_angstrom2: Float[Array | np.ndarray, "element 5"]
+    b_factor_angstrom2: Float[Array | np.ndarray, " atom"]
+    occupancy: Float[Array | np.ndarray, " atom"]
+    hydrogen_factor: Float[Array | np.ndarray, " atom"]
+    volume_angstrom3: Float[Array | np.ndarray, " atom"]
+    mass_da: Float[Array | np.ndarray, " atom"]
+    residue: Int[Array | np.ndarray, " atom"]
 
 
-def _splat(
-    xy: Float[np.ndarray, "view 2 bead"], weight: Float[np.ndarray, " bead"], size: int
-) -> Float[np.ndarray, "view size size"]:
-    """Add each bead to its four nearest grid points (periodic), weights bilinear."""
-    low = np.floor(xy)
-    fraction = xy - low
-    column, row = np.moveaxis(low.astype(np.int64), 1, 0) % size
-    fx, fy = fraction[:, 0], fraction[:, 1]
-    offset = (np.arange(len(xy)) * size * size)[:, None]
-    right, below = (column + 1) % size, ((row + 1) % size) * size + offset
-    row = row * size + offset
-    top, bottom = weight[None, :] * (1 - fy), weight[None, :] * fy
-    index = np.stack([row + column, row + right, below + column, below + right])
-    value = np.stack([top * (1 - fx), top * fx, bottom * (1 - fx), bottom * fx])
-    summed = np.bincount(index.ravel(), value.ravel(), minlength=len(xy) * size * size)
-    return summed.reshape(len(xy), size, size).astype(np.float32)
+def atom_gaussians(
+    atoms: Atoms,
+) -> tuple[Float[Array, "gaussian atom"], Float[Array, "gaussian atom"]]:
+    """Return each atom's six Gaussians: integrals in volt angstrom^3 and B factors in angstrom^2.
+
+    Five are the atom's (Peng), the sixth is the ice it displaces and is negative.
+    """
+    a = jnp.asarray(atoms.peng_a_angstrom, jnp.float32)[atoms.element].T
+    b = jnp.asarray(atoms.peng_b_angstrom2, jnp.float32)[atoms.element].T
+    scale = POTENTIAL_PREFACTOR_VOLT_ANGSTROM2 * jnp.asarray(atoms.hydrogen_factor)
+    volume = jnp.asarray(atoms.volume_angstrom3, jnp.float32)
+    weight = jnp.concatenate([scale[None, :] * a, -ICE_POTENTIAL_VOLT * volume[None, :]])
+    width = jnp.concatenate([b, 4 * jnp.pi * jnp.cbrt(volume**2)[None, :]])
+    occupied = weight * jnp.asarray(atoms.occupancy)[None, :]
+    # A Gaussian without weight may have any width but zero.
+    width = jnp.where(occupied == 0, 1.0, width + jnp.asarray(atoms.b_factor_angstrom2)[None, :])
+    return occupied, width
 
 
-def _bead_transfer(
-    box_px: int,
-    pixel_angstrom: float,
-    form_weight: Float[np.ndarray, " gaussian"],
-    form_b_angstrom2: Float[np.ndarray, " gaussian"],
-) -> Float[np.ndarray, "fy fx"]:
-    """Return form factor / (pixel area x splat's sinc^2) on the cropped half-plane."""
-    fy = np.fft.fftfreq(box_px)[:, None]
-    fx = np.fft.rfftfreq(box_px)[None, :]
-    q2 = (fy**2 + fx**2) / pixel_angstrom**2
-    form = np.einsum(
-        "g,gyx->yx", form_weight, np.exp(-0.25 * form_b_angstrom2[:, None, None] * q2[None])
-    )
-    # The fine grid has half the pixel, so the frequency per fine pixel is half as large.
-    splat = (np.sinc(0.5 * fy) * np.sinc(0.5 * fx)) ** 2
-    return (form / (splat * pixel_angstrom**2)).astype(np.float32)
+def project_atoms(
+    atoms: Atoms, rotation: Float[Array, "3 3"], *, box_px: int, pixel_angstrom: float
+) -> Float[Array, "box box"]:
+    """Sum all atoms' projected Gaussians at the pixel centres, in volt angstrom.
+
+    Point sampling of the exact potential: frequencies beyond the pixel's Nyquist alias, so give the
+    atoms B factors (or compare after a low-pass) when the pixel is coarse. Memory grows with
+    atoms x box; for banks use `projection.project_beads`.
+    """
+    weight, width = atom_gaussians(atoms)
+    centre = (jnp.asarray(atoms.positions_angstrom) @ rotation.T)[:, :2]
+    grid = _axis(box_px, pixel_angstrom)
+
+    def add(total: Array, gaussian: tuple[Array, Array]) -> tuple[Array, None]:
+        amplitude, b = gaussian
+        x = _profile(grid, centre[:, 0], b)
+        y = _profile(grid, centre[:, 1], b)
+        return total + jnp.matmul((amplitude[:, None] * y).T, x, precision="highest"), None
+
+    zero = jnp.zeros((box_px, box_px), jnp.float32)
+    return jax.lax.scan(add, zero, (weight, width))[0]
 
 
-def _crop_to_views(
-    grids: Float[np.ndarray, "view fine fine"], transfer: Float[np.ndarray, "fy fx"], box_px: int
-) -> Float[np.ndarray, "view box box"]:
-    """Fourier-crop grids of twice the box to views."""
-    half = box_px // 2
-    spectrum = scipy.fft.rfft2(grids)
-    rows = np.r_[0 : half + 1, 2 * box_px - half + 1 : 2 * box_px]
-    cropped = spectrum[:, rows, : half + 1] * transfer[None]
-    return scipy.fft.irfft2(cropped, s=(box_px, box_px))
+def potential_map(
+    atoms: Atoms, *, box_px: int, voxel_angstrom: float
+) -> Float[Array, "box box box"]:
+    """Sum all atoms' Gaussians at the voxel centres (z, y, x), in volt. For small models."""
+    weight, width = atom_gaussians(atoms)
+    centre = jnp.asarray(atoms.positions_angstrom)
+    grid = _axis(box_px, voxel_angstrom)
+
+    def add(total: Array, gaussian: tuple[Array, Array]) -> tuple[Array, None]:
+        amplitude, b = gaussian
+        x, y, z = (_profile(grid, centre[:, axis], b) for axis in range(3))
+        plane = (amplitude[:, None] * z)[:, :, None] * y[:, None, :]
+        return total + jnp.einsum("azy,ax->zyx", plane, x, precision="highest"), None
+
+    zero = jnp.zeros((box_px, box_px, box_px), jnp.float32)
+    return jax.lax.scan(add, zero, (weight, width))[0]
+
+
+def _axis(box_px: int, pixel_angstrom: float) -> Float[Array, " box"]:
+    return (jnp.arange(box_px, dtype=jnp.float32) - box_px // 2) * pixel_angstrom
+
+
+def _profile(
+    grid: Float[Array, " box"], centre: Float[Array, " atom"], b: Float[Array, " atom"]
+) -> Float[Array, "atom box"]:
+    """Return unit-area Gaussians of B factor b: sqrt(4 pi / b) exp(-4 pi^2 x^2 / b)."""
+    distance = grid[None, :] - centre[:, None]
+    exponent = -4 * jnp.pi**2 * distance**2 / b[:, None]
+    return jnp.sqrt(4 * jnp.pi / b)[:, None] * jnp.exp(exponent)

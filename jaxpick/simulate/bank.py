@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxpick.physics.potential import project_beads
+from jaxpick.physics.projection import project_beads
 from jaxpick.simulate.rotations import fibonacci_views_deg, matrix_from_euler
 from jaxpick.simulate.specimens import Specimen, diameter_angstrom
 from jaxpick.spec import SpecError, require
@@ -117,7 +117,13 @@ def build_bank(specimens: Sequence[Specimen], spec: BankSpec) -> Bank:
     )
     views = np.empty((len(specimens), spec.num_views, spec.box_px, spec.box_px), spec.dtype)
     for index, specimen in enumerate(specimens):
-        views[index] = project_specimen(specimen, rotations, float(pixels[index]), spec)
+        views[index] = project_specimen(
+            specimen,
+            rotations,
+            box_px=spec.box_px,
+            pixel_angstrom=float(pixels[index]),
+            b_factor_angstrom2=spec.b_factor_angstrom2,
+        )
     _, group = np.unique([specimen.group for specimen in specimens], return_inverse=True)
     return Bank(
         views=jnp.asarray(views),
@@ -133,18 +139,23 @@ def build_bank(specimens: Sequence[Specimen], spec: BankSpec) -> Bank:
 def project_specimen(
     specimen: Specimen,
     rotations: Float[np.ndarray, "view 3 3"],
+    *,
+    box_px: int,
     pixel_angstrom: float,
-    spec: BankSpec,
+    b_factor_angstrom2: float = 0.0,
 ) -> Float[np.ndarray, "view box box"]:
-    """Return one specimen's views in volt angstrom, float32."""
+    """Return one specimen's views at any rotations, in volt angstrom, float32.
+
+    With each particle's own A(rot, tilt, psi) this gives evaluation sets their exact poses.
+    """
     return project_beads(
         specimen.positions_angstrom,
         specimen.potential_volt_angstrom3,
         rotations,
-        box_px=spec.box_px,
+        box_px=box_px,
         pixel_angstrom=pixel_angstrom,
         form_weight=specimen.form_weight,
-        form_b_angstrom2=specimen.form_b_angstrom2 + spec.b_factor_angstrom2,
+        form_b_angstrom2=specimen.form_b_angstrom2 + b_factor_angstrom2,
     )
 
 

@@ -13,10 +13,10 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy.spatial.transform import Rotation
 
-from jaxpick.physics.potential import PROTEIN_DENSITY_DA_PER_ANGSTROM3
+from jaxpick.physics.constants import PROTEIN_DENSITY_DALTON_PER_ANGSTROM3
 
 RESIDUE_DA = 110.0
-CELL_ANGSTROM3 = RESIDUE_DA / PROTEIN_DENSITY_DA_PER_ANGSTROM3
+CELL_ANGSTROM3 = RESIDUE_DA / PROTEIN_DENSITY_DALTON_PER_ANGSTROM3
 # Half the edge of the cubic cell that holds four beads; neighbours are 5.77 angstrom apart.
 LATTICE_HALF_EDGE_ANGSTROM = 0.5 * (4.0 * CELL_ANGSTROM3) ** (1.0 / 3.0)
 # Uniform, each axis: wide enough that no lattice planes show in views sampled finer than 3
@@ -62,7 +62,7 @@ def num_residues(mass_kda: float) -> int:
 
 def volume_angstrom3(mass_kda: float) -> float:
     """Return the volume of a protein of this mass."""
-    return mass_kda * 1e3 / PROTEIN_DENSITY_DA_PER_ANGSTROM3
+    return mass_kda * 1e3 / PROTEIN_DENSITY_DALTON_PER_ANGSTROM3
 
 
 def ball_radius_angstrom(mass_kda: float) -> float:
@@ -135,7 +135,8 @@ def surface_noise(
     """Return a smooth random field of the given RMS: plane waves of log-uniform wavelength."""
     direction = rng.normal(size=(3, num_waves))
     direction /= np.linalg.norm(direction, axis=0, keepdims=True)
-    wavelength = np.exp(rng.uniform(*np.log(wavelengths_angstrom), num_waves))
+    low, high = np.log(wavelengths_angstrom)
+    wavelength = np.exp(rng.uniform(low, high, num_waves))
     wave, phase = 2 * np.pi * direction / wavelength, rng.uniform(0, 2 * np.pi, num_waves)
     scale = amplitude_angstrom * np.sqrt(2.0 / num_waves)
     return lambda points: scale * np.cos(np.asarray(points @ wave + phase, np.float32)).sum(axis=1)

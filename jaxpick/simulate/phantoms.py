@@ -10,13 +10,13 @@ import dataclasses
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from jaxpick.physics.potential import EXCESS_VOLT_ANGSTROM3_PER_DA
+from jaxpick.physics.constants import PROTEIN_EXCESS_VOLT_ANGSTROM3_PER_DALTON
 from jaxpick.simulate.domains import RESIDUE_DA, Beads
 from jaxpick.simulate.families import FAMILIES
 from jaxpick.simulate.specimens import Specimen, centred, diameter_angstrom
 from jaxpick.spec import require
 
-RESIDUE_VOLT_ANGSTROM3 = EXCESS_VOLT_ANGSTROM3_PER_DA * RESIDUE_DA
+RESIDUE_VOLT_ANGSTROM3 = PROTEIN_EXCESS_VOLT_ANGSTROM3_PER_DALTON * RESIDUE_DA
 # Drawn again beyond this, so that no molecule outgrows its box.
 NUM_REDRAWS = 20
 # Less than the share that `diameter_angstrom` leaves out, so that a tail does not set the diameter.
