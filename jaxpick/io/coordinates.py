@@ -11,14 +11,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from jaxpick.io import cryolo, cryoppp, cryosparc, csv_table, eman2, relion, topaz
-from jaxpick.io.conventions import CoordinateOptions, Shape, ShapeSource
+from jaxpick.io.conventions import CoordinateOptions, ShapeSource
 from jaxpick.io.files import InputError, find_files
-from jaxpick.io.micrographs import find_micrographs, read_header
 from jaxpick.io.names import base_name
 from jaxpick.io.nouns import Picks
 from jaxpick.io.star import read_text
 
-__all__ = ["FORMATS", "CoordinateOptions", "read_picks", "shapes_from_micrographs", "write_picks"]
+__all__ = ["FORMATS", "CoordinateOptions", "read_picks", "write_picks"]
 
 _Reader = Callable[[Path, CoordinateOptions], list[Picks]]
 _Writer = Callable[[Path, Sequence[Picks], CoordinateOptions], None]
@@ -157,6 +156,9 @@ def _find(pattern: str | Path, format: str | None) -> list[Path]:
     if format is None and (folder / "picks.csv").is_file():
         return [folder / "picks.csv"]
     suffixes = _SUFFIXES if format is None else FORMATS[format].suffixes
+    if folder.suffix.lower() == ".json":
+        # A folder's other JSON files are no coordinates; a glob for JSON files means what it says.
+        suffixes = (".json",)
     files = find_files(pattern, suffixes)
     if len(files) == 1:
         return files
@@ -258,8 +260,14 @@ def write_picks(
             f"{path}: a {target.suffix} file holds one micrograph, got {len(picks)}; "
             "give a folder to write to"
         )
-    (chosen.write or chosen.write_one)(target, picks, options)
+    write = chosen.write_one if _is_own_file(target, picks) else chosen.write or chosen.write_one
+    write(target, picks, options)
     return [target]
+
+
+def _is_own_file(target: Path, picks: Sequence[Picks]) -> bool:
+    # RELION imports the first table of a micrograph's file, so that no optics table may come first.
+    return len(picks) == 1 and base_name(target.name) == base_name(picks[0].micrograph)
 
 
 def _write_folder(
@@ -276,16 +284,3 @@ def _write_folder(
     for file, part in zip(files, picks, strict=True):
         format.write_one(file, [part], options)
     return list(files)
-
-
-def shapes_from_micrographs(pattern: str | Path) -> dict[str, Shape]:
-    """Return (ny, nx) by name, from the headers of micrographs; unreadable ones are left out."""
-    shapes = {}
-    for path in find_micrographs(pattern):
-        try:
-            shapes[path.name] = read_header(path).shape
-        except InputError:
-            continue
-    if not shapes:
-        raise InputError(f"{pattern}: none of its micrographs can be read")
-    return shapes
