@@ -19,6 +19,9 @@ from jaxpick.numerics.components import remove_small
 from jaxpick.spec import require
 from jaxpick.typing import HostImage
 
+_HALVING_SIGMA = math.sqrt(2 * math.log(2)) / (2 * math.pi)  # Gaussian that halves the amplitude
+_LARGEST_APERTURE_ANGSTROM = 160.0
+_AREA_PIXEL_ANGSTROM = 15.0
 _HALF_NORMAL = 0.6745  # the median distance from the mean, in standard deviations
 
 
@@ -70,16 +73,20 @@ def clean_mask(
 def dust_mask(
     image: HostImage, pixel_size_angstrom: float, aperture_angstrom: float, spec: DustSpec
 ) -> Bool[np.ndarray, "y x"]:
-    """Return where large dense dirt lies, dilated by the aperture."""
+    """Return where large dense dirt lies, dilated by the aperture.
+
+    Resolution and area grow with apertures above 160 angstrom, the largest of the paper: a particle
+    is never dust by its size alone.
+    """
+    growth = max(1.0, aperture_angstrom / _LARGEST_APERTURE_ANGSTROM)
     clipped = np.clip(image, 0.0, spec.clip) / spec.clip
-    # The Gaussian that halves the amplitude at the resolution.
-    sigma_px = math.sqrt(2 * math.log(2)) / (2 * math.pi) * spec.resolution_angstrom
-    coarse = ndimage.gaussian_filter(clipped, sigma_px / pixel_size_angstrom, mode="reflect")
+    sigma_angstrom = _HALVING_SIGMA * spec.resolution_angstrom * growth
+    coarse = ndimage.gaussian_filter(clipped, sigma_angstrom / pixel_size_angstrom, mode="reflect")
     dirt = coarse > histogram_threshold(coarse, spec.spreads)
-    dilated = ndimage.distance_transform_edt(~dirt) <= aperture_angstrom / (2 * pixel_size_angstrom)
     if not dirt.any():
-        return np.zeros(image.shape, bool)
-    area_min = spec.area_min_px * (15.0 / pixel_size_angstrom) ** 2
+        return dirt
+    dilated = ndimage.distance_transform_edt(~dirt) <= aperture_angstrom / (2 * pixel_size_angstrom)
+    area_min = spec.area_min_px * (growth * _AREA_PIXEL_ANGSTROM / pixel_size_angstrom) ** 2
     return remove_small(dilated, math.ceil(area_min), diagonal=True)
 
 

@@ -92,11 +92,14 @@ def make_parsed_image(
 
 
 def normalise_by_centre(image: Image, share: float) -> Image:
-    """Subtract the mean and divide by the standard deviation of the central `share` of each axis
-    (Note S3).
+    """Subtract the mean and divide by the standard deviation of the central `share` of each axis.
+
+    Note S3. A saturated or empty centre does not blow the image up: its deviation counts as at
+    least a thousandth of the whole image's.
     """
     centre = _centre(image, share)
-    return (image - jnp.mean(centre)) / jnp.maximum(jnp.std(centre), 1e-12)
+    deviation = jnp.maximum(jnp.std(centre), 1e-3 * jnp.std(image))
+    return (image - jnp.mean(centre)) / jnp.maximum(deviation, 1e-12)
 
 
 @jax.jit
