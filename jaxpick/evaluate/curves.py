@@ -19,20 +19,22 @@ import dataclasses
 import numpy as np
 from jaxtyping import Bool, Float
 
+Number = float | int | np.integer
 
-def precision_of(true_positive: float, false_positive: float) -> float:
+
+def precision_of(true_positive: Number, false_positive: Number) -> float:
     """Return TP / (TP + FP), 0 without picks."""
     picked = true_positive + false_positive
     return float(true_positive / picked) if picked > 0 else 0.0
 
 
-def recall_of(true_positive: float, false_negative: float) -> float | None:
+def recall_of(true_positive: Number, false_negative: Number) -> float | None:
     """Return TP / (TP + FN), None without particles."""
     true = true_positive + false_negative
     return float(true_positive / true) if true > 0 else None
 
 
-def f_score(precision: float, recall: float | None, beta: float) -> float | None:
+def f_score(precision: float, recall: float | None, beta: float | int) -> float | None:
     """Return F_beta (van Rijsbergen 1979), None without recall, 0 where both are 0."""
     if recall is None:
         return None
@@ -40,7 +42,9 @@ def f_score(precision: float, recall: float | None, beta: float) -> float | None
     return float((1 + beta**2) * precision * recall / weighted) if weighted > 0 else 0.0
 
 
-def jaccard_of(true_positive: float, false_positive: float, false_negative: float) -> float | None:
+def jaccard_of(
+    true_positive: Number, false_positive: Number, false_negative: Number
+) -> float | None:
     """Return TP / (TP + FP + FN), None where there is neither pick nor particle."""
     union = true_positive + false_positive + false_negative
     return float(true_positive / union) if union > 0 else None
@@ -74,7 +78,7 @@ class Curve:
             return np.full(len(self.threshold), np.nan)
         return self.matched / self.num_true
 
-    def f_score(self, beta: float) -> Float[np.ndarray, " threshold"]:
+    def f_score(self, beta: float | int) -> Float[np.ndarray, " threshold"]:
         """F_beta at each threshold, NaN without particles."""
         precision, recall = self.precision, self.recall
         weighted = beta**2 * precision + recall
@@ -84,7 +88,7 @@ class Curve:
 def score_curve(
     score: Float[np.ndarray, " pick"],
     is_hit: Bool[np.ndarray, " pick"],
-    num_true: float,
+    num_true: float | int,
     weight: Float[np.ndarray, " pick"] | None = None,
 ) -> Curve:
     """Return the counts at each distinct score.

@@ -1,6 +1,7 @@
 """Score picks against true particles under a named protocol: the function the others serve."""
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
@@ -80,7 +81,7 @@ class EvaluateSpec:
             require(0 <= getattr(self, name) < np.inf, name, getattr(self, name), "0 or more")
         require(0 < self.confidence < 1, "confidence", self.confidence, "a number between 0 and 1")
         require(
-            self.threshold is None or np.isfinite(self.threshold),
+            self.threshold is None or math.isfinite(self.threshold),
             "threshold",
             self.threshold,
             "a number",
@@ -194,16 +195,17 @@ def _require_shapes(pairs: Sequence[Pair], name: str) -> None:
 
 def _named_thresholds(curve: Sequence[Row], given: float | None) -> dict[str, float]:
     """Return the thresholds worth a name; where a best one is undefined every pick counts."""
-    column = {
-        name: np.asarray([np.nan if row[name] is None else row[name] for row in curve], np.float64)
-        for name in ("threshold", "f1", "f2")
-        if curve
-    }
     named = {"all": -np.inf} if given is None else {"given": given, "all": -np.inf}
-    for name in ("f1", "f2"):
-        best = best_threshold(column["threshold"], column[name]) if curve else None
+    accuracies = [name for name in ("accuracy", "accuracy_corrected") if curve and name in curve[0]]
+    for name in ("f1", "f2", *accuracies):
+        best = best_threshold(_column(curve, "threshold"), _column(curve, name))
         named[f"best_{name}"] = -np.inf if best is None else best
     return named
+
+
+def _column(curve: Sequence[Row], name: str) -> np.ndarray:
+    values = [row[name] for row in curve]
+    return np.asarray([np.nan if value is None else value for value in values], np.float64)
 
 
 def _headline(thresholds: Mapping[str, float], protocol: Protocol) -> str:

@@ -36,7 +36,7 @@ def match_hungarian(
     picks: Float[np.ndarray, "pick 2"],
     score: Float[np.ndarray, " pick"],
     truth: Float[np.ndarray, "truth 2"],
-    radius: float,
+    radius: float | int,
 ) -> Matching:
     """Match as many pairs with distance <= radius as possible, then with the least total distance.
 
@@ -46,7 +46,7 @@ def match_hungarian(
     fraction of a second however crowded they are.
     """
     pairs = _within(picks, truth, radius)
-    alone = radius * (min(len(picks), len(truth)) + 1)
+    alone = float(radius) * (min(len(picks), len(truth)) + 1)
     return _assign(len(picks), len(truth), pairs, pairs.distance, alone)
 
 
@@ -54,7 +54,7 @@ def match_topaz(
     picks: Float[np.ndarray, "pick 2"],
     score: Float[np.ndarray, " pick"],
     truth: Float[np.ndarray, "truth 2"],
-    radius: float,
+    radius: float | int,
 ) -> Matching:
     """Match as Topaz does: least sum of min(0, d^2 - r^2), pairs with d < r.
 
@@ -64,14 +64,14 @@ def match_topaz(
     near = _within(picks, truth, radius)
     keep = near.distance < radius
     pairs = Matching(pick=near.pick[keep], truth=near.truth[keep], distance=near.distance[keep])
-    return _assign(len(picks), len(truth), pairs, pairs.distance**2, radius**2)
+    return _assign(len(picks), len(truth), pairs, pairs.distance**2, float(radius) ** 2)
 
 
 def match_by_score(
     picks: Float[np.ndarray, "pick 2"],
     score: Float[np.ndarray, " pick"],
     truth: Float[np.ndarray, "truth 2"],
-    radius: float,
+    radius: float | int,
 ) -> Matching:
     """Let each pick, in descending score, take its nearest free truth with distance <= radius.
 
@@ -104,7 +104,7 @@ def nearest(
 
 
 def _within(
-    picks: Float[np.ndarray, "pick 2"], truth: Float[np.ndarray, "truth 2"], radius: float
+    picks: Float[np.ndarray, "pick 2"], truth: Float[np.ndarray, "truth 2"], radius: float | int
 ) -> Matching:
     """Return every candidate pair with distance <= radius (many-to-many)."""
     if len(picks) == 0 or len(truth) == 0:

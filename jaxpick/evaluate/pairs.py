@@ -118,16 +118,16 @@ def pair_micrographs(
     _check("picks", picks)
     _check("truth", truth)
     matched = match_names([p.micrograph for p in picks], [t.micrograph for t in truth])
-    without_truth = matched.unmatched_wanted
+    without_truth, named = matched.unmatched_wanted, truth
     if terms.missing_truth == "empty":
         truth = [*truth, *(_nothing(name) for name in without_truth)]
         matched = match_names([p.micrograph for p in picks], [t.micrograph for t in truth])
-    if not truth or (picks and not matched.pairs):
-        raise InputError(
-            f"picks and truth share no micrograph: {_examples(picks)} against {_examples(truth)}"
-        )
     if terms.missing_picks == "leave_out":
         truth = [t for t in truth if t.micrograph not in matched.unmatched_available]
+    if not truth or (picks and not matched.pairs):
+        raise InputError(
+            f"picks and truth share no micrograph: {_examples(picks)} against {_examples(named)}"
+        )
     picks_by_name = {matched.pairs[p.micrograph]: p for p in picks if p.micrograph in matched.pairs}
     shapes = shapes or {}
     shape_of = match_names([t.micrograph for t in truth], list(shapes)).pairs

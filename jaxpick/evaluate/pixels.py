@@ -4,6 +4,8 @@ Each pixel keeps the first (highest) threshold at which any pick covers it, so a
 from one pass.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
@@ -55,12 +57,19 @@ def _levels(pair: Pair, thresholds: Float[np.ndarray, " threshold"]) -> Int[np.n
     return np.sum(pair.score[:, None] < descending[None, :], axis=1)
 
 
-def _paint(shape, level, centre, size, scale, draw) -> Int[np.ndarray, "y x"]:
+def _paint(
+    shape: tuple[int, ...],
+    level: Int[np.ndarray, " shape"],
+    centre: Float[np.ndarray, "shape 2"],
+    size: Float[np.ndarray, " shape"],
+    scale: float,
+    draw: Callable[[np.ndarray, float, float, float, int], None],
+) -> Int[np.ndarray, "y x"]:
     """Return for each pixel the lowest level of the shapes over it, a large number without."""
     canvas = np.full(shape, np.iinfo(np.int32).max, np.int32)
     for index in np.argsort(-level, kind="stable"):
         y, x = (centre[index] + 0.5) * scale - 0.5
-        draw(canvas, y, x, size[index] * scale, level[index])
+        draw(canvas, float(y), float(x), float(size[index]) * scale, int(level[index]))
     return canvas
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 COLUMNS = ("threshold", "precision", "recall", "f1", "f2", "matched", "picked", "true")
+EXTRA = ("accuracy", "accuracy_corrected", "f3", "dice", "picked_area_share")
 
 
 def as_csv(rows: Sequence[Mapping[str, object]]) -> str:
@@ -25,11 +26,13 @@ def summary_text(metrics: Mapping[str, Any]) -> str:
     lines = [
         f"{metrics['protocol']}, radius {radius:.1f} angstrom, {micrographs} micrographs",
         f"average precision {average}{_interval(metrics['average_precision_interval'])}",
-        f"{'':<9}" + "".join(f"{name:>10}" for name in (*COLUMNS, "error (A)")),
+        f"{'':<10}" + "".join(f"{name:>10}" for name in (*COLUMNS, "error (A)")),
     ]
     for label, point in metrics["thresholds"].items():
         shown = [point[name] for name in (*COLUMNS, "mean_center_error_angstrom")]
-        lines.append(f"{label:<9}" + "".join(f"{_number(value):>10}" for value in shown))
+        lines.append(f"{label:<10}" + "".join(f"{_number(value):>10}" for value in shown))
+        others = [f"{name} {_number(point[name])}" for name in EXTRA if name in point]
+        lines += [f"{'':<10}    {', '.join(others)}"] if others else []
     return "\n".join([*lines, *_remarks(metrics)])
 
 
@@ -51,7 +54,7 @@ def _interval(interval: tuple[float, float] | None) -> str:
     return "" if interval is None else f" [{interval[0]:.3f}, {interval[1]:.3f}]"
 
 
-def _number(value: float | None) -> str:
+def _number(value: float | int | None) -> str:
     if value is None:
         return "-"
     return str(value) if isinstance(value, int) else f"{value:.3f}"
