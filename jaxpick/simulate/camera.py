@@ -20,9 +20,7 @@ def expose(
     """Draw the counts of one exposure over their mean, with the marks of the camera."""
     light_key, count_key, dip_key, read_key, gain_key, hot_key = jax.random.split(key, 6)
     beam = _draw_beam(light_key, prior, intensity.shape)
-    expected = detector.expected_counts(
-        intensity * beam, dose_e_per_angstrom2, 1.0, pixel_angstrom
-    )
+    expected = detector.expected_counts(intensity * beam, dose_e_per_angstrom2, 1.0, pixel_angstrom)
     counts = detector.sample_counts(count_key, expected)
     counts = _dip_noise(dip_key, prior, counts, expected)
     counts = _add_read_noise(read_key, prior, counts, jnp.mean(expected))

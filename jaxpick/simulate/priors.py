@@ -244,7 +244,7 @@ class ProcessingPrior:
     """
 
     low_pass_probability: float = 0.12
-    low_pass_diameters: Range = (0.08, 0.3)
+    low_pass_diameters: Range = (0.1, 0.4)
     high_pass_probability: float = 0.15
     high_pass_diameters: Range = (3.0, 12.0)
     local_contrast_probability: float = 0.05
@@ -253,6 +253,7 @@ class ProcessingPrior:
     tone_strength: Range = (0.2, 1.5)
     eight_bit_probability: float = 0.15
     eight_bit_clip_sigma: Range = (2.5, 5.0)
+    invert_probability: float = 0.0
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):

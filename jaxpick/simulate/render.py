@@ -21,11 +21,13 @@ from jaxpick.physics.ice import ice_thickness_angstrom, relative_phase_density
 from jaxpick.physics.wave import add_inelastic, form_intensity, zero_loss_transmission
 from jaxpick.simulate.bank import Bank
 from jaxpick.simulate.camera import expose
-from jaxpick.simulate.contaminants import class_of_role
+from jaxpick.simulate.contaminants import draw_contaminants, label_contaminants
 from jaxpick.simulate.draws import uniform
 from jaxpick.simulate.imaging import Exposure, draw_exposure
+from jaxpick.simulate.planes import Planes, Site
 from jaxpick.simulate.priors import Priors
-from jaxpick.simulate.scene import Scene, draw_scene
+from jaxpick.simulate.processing import process
+from jaxpick.simulate.scene import TARGET, Scene, draw_scene
 from jaxpick.simulate.signal import particle_signal
 from jaxpick.simulate.splat import Splat, splat
 from jaxpick.simulate.truth import Truth, make_truth
@@ -48,7 +50,8 @@ class Simulated:
         mask_disc: pixels within the discs of whole particles.
         distance: to the nearest whole particle's centre, in its radii; large where none is near.
         nearest: slot + 1 of that particle.
-        contaminant_mask: class of the contaminant here (`contaminants.CLASSES`), 0 for none.
+        contaminant_mask: class of the contaminant here (`planes.CLASSES`), 0 for none.
+        contaminant_instance: number of that contaminant within the micrograph.
         ignore_mask: pixels on which a picker should not be judged.
         nominal_diameter_px: the target's diameter as a user would give it.
     """
@@ -61,6 +64,7 @@ class Simulated:
     distance: Float[Array, "y x"]
     nearest: Int[Array, "y x"]
     contaminant_mask: Int[Array, "y x"]
+    contaminant_instance: Int[Array, "y x"]
     ignore_mask: Bool[Array, "y x"]
     pixel_size_angstrom: Float[Array, ""]
     optics: Optics
@@ -93,24 +97,34 @@ def simulate_micrograph(
         max_particles: slots for particles in the micrograph and its margin.
         max_distractors: slots for members of aggregates and small proteins.
     """
-    scene_key, exposure_key, contrast_key, field_key, camera_key = jax.random.split(key, 5)
+    scene_key, exposure_key, contrast_key, junk_key, field_key, camera_key, process_key = (
+        jax.random.split(key, 7)
+    )
     field = field_shape(shape, priors.patch_px)
     scene = draw_scene(scene_key, priors, bank, field, max_particles, max_distractors)
     exposure = draw_exposure(exposure_key, priors.microscope, priors.ice)
-    planes = splat(scene, bank, field, priors.patch_px)
-    phase_per_volt = uniform(contrast_key, priors.scene.contrast_scale)
-    phase_per_volt *= interaction_constant_rad_per_volt_angstrom(exposure.optics.voltage_kv)
-    exposure, signal = _set_exposure(priors, scene, exposure, planes, phase_per_volt, max_particles)
+    molecules = splat(scene, bank, field, priors.patch_px)
+    junk = _draw_junk(junk_key, priors, scene, field)
+    contrast = uniform(contrast_key, priors.scene.contrast_scale)
+    exposure, signal = _set_exposure(priors, scene, exposure, molecules, contrast, max_particles)
     pixel = scene.species_drawn.pixel_angstrom
-    intensity = _form_image(field_key, planes.potential * phase_per_volt, exposure, pixel)
-    image = expose(
-        camera_key,
-        _middle(intensity, shape),
-        exposure.dose_e_per_angstrom2,
-        pixel,
-        priors.detector,
+    potential = contrast * molecules.potential + junk.potential
+    intensity = _form_image(field_key, potential, junk.absorption, exposure, pixel)
+    dose = exposure.dose_e_per_angstrom2
+    image = expose(camera_key, _middle(intensity, shape), dose, pixel, priors.detector)
+    diameter_px = scene.species_drawn.nominal_diameter_angstrom / pixel
+    image = process(process_key, image, priors.processing, diameter_px)
+    return _collect(image, bank, scene, exposure, molecules, junk, signal, max_particles)
+
+
+def _draw_junk(key: RandomKey, priors: Priors, scene: Scene, field: tuple[int, int]) -> Planes:
+    drawn = scene.species_drawn
+    site = Site(
+        pixel_angstrom=drawn.pixel_angstrom,
+        diameter_angstrom=drawn.nominal_diameter_angstrom,
+        field_angstrom=min(field) * drawn.pixel_angstrom,
     )
-    return _collect(image, priors, bank, scene, exposure, planes, signal, max_particles)
+    return draw_contaminants(key, priors.contaminants, field, site, scene.is_dirty)
 
 
 def simulate_batch(
@@ -138,15 +152,17 @@ def _set_exposure(
     priors: Priors,
     scene: Scene,
     exposure: Exposure,
-    planes: Splat,
-    phase_per_volt: Float[Array, ""],
+    molecules: Splat,
+    contrast: Float[Array, ""],
     max_particles: int,
 ) -> tuple[Exposure, tuple[Float[Array, " particle"], Float[Array, " particle"]]]:
     """Return the exposure, of the dose that gives `target_snr` if that is wanted, and each particle's SNR and d'."""
     pixel, dose = scene.species_drawn.pixel_angstrom, exposure.dose_e_per_angstrom2
+    voltage = exposure.optics.voltage_kv
+    phase_per_volt = contrast * interaction_constant_rad_per_volt_angstrom(voltage)
     structure = relative_phase_density(dose, exposure.structure_to_shot) / pixel**2
     snr, dprime = particle_signal(
-        planes.patches[:max_particles] * phase_per_volt,
+        molecules.patches[:max_particles] * phase_per_volt,
         scene.diameter_px[:max_particles],
         exposure.optics,
         exposure.damping,
@@ -166,56 +182,59 @@ def _set_exposure(
 
 def _form_image(
     key: RandomKey,
-    phase: Float[Array, "y x"],
+    potential: Float[Array, "y x"],
+    absorption: Float[Array, "y x"],
     exposure: Exposure,
     pixel: Float[Array, ""],
 ) -> Float[Array, "y x"]:
-    """Return the intensity behind the lens of the molecules in their ice."""
+    """Return the intensity behind the lens of everything that lies in the ice."""
     thickness_key, structure_key = jax.random.split(key)
-    thickness = ice_thickness_angstrom(thickness_key, phase.shape, exposure.ice, pixel)
+    voltage = exposure.optics.voltage_kv
+    thickness = ice_thickness_angstrom(thickness_key, potential.shape, exposure.ice, pixel)
     density = relative_phase_density(exposure.dose_e_per_angstrom2, exposure.structure_to_shot)
-    structure = jnp.sqrt(density) / pixel * jax.random.normal(structure_key, phase.shape)
-    phase += structure * jnp.sqrt(thickness / jnp.mean(thickness))
-    elastic = form_intensity(phase, None, exposure.optics, exposure.damping, pixel)
-    free_path = ice_mean_free_path_angstrom(exposure.optics.voltage_kv)
-    zero_loss = zero_loss_transmission(thickness, free_path)
+    noise = jax.random.normal(structure_key, potential.shape, jnp.float32)
+    structure = jnp.sqrt(density * thickness / jnp.mean(thickness)) / pixel * noise
+    phase = interaction_constant_rad_per_volt_angstrom(voltage) * potential + structure
+    elastic = form_intensity(phase, absorption, exposure.optics, exposure.damping, pixel)
+    zero_loss = zero_loss_transmission(thickness, ice_mean_free_path_angstrom(voltage))
     return add_inelastic(elastic, zero_loss, jnp.where(exposure.is_filtered, 0.0, 1.0))
 
 
 def _collect(
     image: Float[Array, "y x"],
-    priors: Priors,
     bank: Bank,
     scene: Scene,
     exposure: Exposure,
-    planes: Splat,
+    molecules: Splat,
+    junk: Planes,
     signal: tuple[Float[Array, " particle"], Float[Array, " particle"]],
     max_particles: int,
 ) -> Simulated:
     """Cut the label planes to the micrograph and gather the truth."""
-    shape = image.shape
-    owner, nearest = _middle(planes.owner, shape), _middle(planes.nearest, shape)
-    distance = _middle(planes.distance, shape)
-    role = jnp.concatenate([jnp.zeros((1,), jnp.int32), class_of_role(scene.role)])
-    contaminant_mask = role[owner]
-    instance = jnp.where(owner <= max_particles, owner, 0)
-    margin = (planes.owner.shape[0] - shape[0]) // 2, (planes.owner.shape[1] - shape[1]) // 2
+    shape, field = image.shape, molecules.owner.shape
+    labels = label_contaminants(junk, molecules.owner, scene.role)
+    owner = _middle(molecules.owner, shape)
+    contaminant_mask = _middle(labels.classes, shape)
+    is_whole = jnp.concatenate([jnp.zeros((1,), bool), scene.role == TARGET])[owner]
+    distance = _middle(molecules.distance, shape)
+    margin = ((field[0] - shape[0]) // 2, (field[1] - shape[1]) // 2)
+    optics, drawn = exposure.optics, scene.species_drawn
     truth = make_truth(
-        scene, bank, exposure.optics, shape, margin, max_particles, signal, contaminant_mask
+        scene, bank, optics, shape, margin, max_particles, signal, contaminant_mask
     )
-    drawn = scene.species_drawn
     return Simulated(
         image=image,
         truth=truth,
-        instance=instance,
-        mask_mass=(instance > 0) & (contaminant_mask == 0),
+        instance=jnp.where(owner <= max_particles, owner, 0),
+        mask_mass=is_whole,
         mask_disc=distance <= 1.0,
         distance=distance,
-        nearest=nearest,
+        nearest=_middle(molecules.nearest, shape),
         contaminant_mask=contaminant_mask,
+        contaminant_instance=_middle(labels.instances, shape),
         ignore_mask=jnp.zeros(shape, bool),
         pixel_size_angstrom=drawn.pixel_angstrom,
-        optics=exposure.optics,
+        optics=optics,
         dose_e_per_angstrom2=exposure.dose_e_per_angstrom2,
         nominal_diameter_px=drawn.nominal_diameter_angstrom / drawn.pixel_angstrom,
         nominal_diameter_angstrom=drawn.nominal_diameter_angstrom,

@@ -35,6 +35,7 @@ class Scene:
         cut: (normal y, normal x, offset px): only offsets with normal . offset < offset px remain of a particle.
         layer: which air-water interface, 0 or 1.
         role: TARGET, BROKEN, AGGREGATE or SMALL.
+        is_dirty: contaminants are allowed in this micrograph.
         num_wanted: particles asked for; fewer are there when they found no room or no slot.
     """
 
@@ -50,6 +51,7 @@ class Scene:
     cut: Float[Array, "particle 3"]
     layer: Int[Array, " particle"]
     role: Int[Array, " particle"]
+    is_dirty: Bool[Array, ""]
     num_wanted: Float[Array, ""]
 
 
@@ -104,6 +106,7 @@ def draw_scene(
         species_drawn=drawn,
         view=nearest_view(directions, view_directions(bank.euler_deg)),
         psi_deg=jax.random.uniform(psi_key, (num,), jnp.float32, -180.0, 180.0),
+        is_dirty=is_dirty,
         num_wanted=wanted,
         **slots,
     )

@@ -1,0 +1,198 @@
+"""Contaminants of freezing and of the support: ice crystals, ethane, carbon and gold films, gold beads.
+
+Thicknesses and sizes are practice; potentials are mean inner potentials (`physics.constants`). The material lies on top of
+the vitreous ice.
+"""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from jaxpick.numerics.fields import gaussian_correlation, gaussian_field
+from jaxpick.physics.constants import (
+    CARBON_ATOMS_PER_ANGSTROM3,
+    CARBON_MEAN_FREE_PATH_300KV_ANGSTROM,
+    CARBON_POTENTIAL_VOLT,
+    CARBON_SCATTERING_FACTOR_ANGSTROM,
+    GOLD_POTENTIAL_VOLT,
+    POTENTIAL_PREFACTOR_VOLT_ANGSTROM2,
+)
+from jaxpick.simulate.draws import coin, log_uniform, uniform
+from jaxpick.simulate.planes import (
+    Planes,
+    Site,
+    coarse_grid_angstrom,
+    coarse_shape,
+    paint,
+    refine,
+)
+from jaxpick.typing import Image, RandomKey, Scalar
+
+COARSE = 4
+MAX_CRYSTALS = 4
+CRYSTAL_SIDES = 7
+MAX_BEADS = 24
+BEAD_WINDOW_PX = 48
+BEAD_DIAMETERS_ANGSTROM = (50.0, 60.0, 100.0, 150.0)
+
+
+def rough_field(
+    key: RandomKey, shape: tuple[int, int], factor: int, length_angstrom: Scalar, site: Site
+) -> Float[Array, "coarse_y coarse_x"]:
+    """Draw a field of unit variance with Gaussian correlation on the coarse grid."""
+    length_px = jnp.maximum(length_angstrom / (site.pixel_angstrom * factor), 1.0)
+    return gaussian_field(key, coarse_shape(shape, factor), gaussian_correlation(length_px))
+
+
+def add_ice_crystals(key: RandomKey, planes: Planes, site: Site) -> Planes:
+    """Add one to `MAX_CRYSTALS` polygons of crystalline ice, bevelled, textured, darkened by Bragg scattering."""
+    number_key, length_key, texture_key, crystals_key = jax.random.split(key, 4)
+    shape = planes.label.shape
+    grid = coarse_grid_angstrom(shape, COARSE, site.pixel_angstrom)
+    length = log_uniform(length_key, (0.3, 2.0)) * site.diameter_angstrom
+    texture = refine(rough_field(texture_key, shape, COARSE, length, site), COARSE, shape)
+    number = jax.random.randint(number_key, (), 1, MAX_CRYSTALS + 1)
+
+    def add(index: Array, planes: Planes) -> Planes:
+        crystal_key = jax.random.fold_in(crystals_key, index)
+        return _add_crystal(crystal_key, planes, grid, texture, site, index)
+
+    return jax.lax.fori_loop(0, number, add, planes)
+
+
+def _add_crystal(
+    key: RandomKey,
+    planes: Planes,
+    grid: tuple[Array, Array],
+    texture: Image,
+    site: Site,
+    index: Array,
+) -> Planes:
+    keys = jax.random.split(key, 9)
+    radius = 0.5 * log_uniform(keys[0], (150.0, 3000.0))
+    radius = jnp.clip(radius, 0.4 * site.diameter_angstrom, 0.3 * site.field_angstrom)
+    centre = jax.random.uniform(keys[1], (2,), jnp.float32, -0.5, 0.5) * site.field_angstrom
+    turn = uniform(keys[2], (0.0, 2.0 * jnp.pi))
+    jitter = jax.random.uniform(keys[3], (CRYSTAL_SIDES,), jnp.float32, -0.3, 0.3)
+    angle = turn + (jnp.arange(CRYSTAL_SIDES) + jitter) * (2.0 * jnp.pi / CRYSTAL_SIDES)
+    reach = radius * jax.random.uniform(keys[4], (CRYSTAL_SIDES,), jnp.float32, 0.7, 1.1)
+    y, x = grid[0] - centre[0], grid[1] - centre[1]
+    depth = jnp.full(y.shape, jnp.inf, jnp.float32)
+    for side in range(CRYSTAL_SIDES):
+        depth = jnp.minimum(depth, reach[side] - y * jnp.sin(angle[side]) - x * jnp.cos(angle[side]))
+    depth = refine(depth, COARSE, texture.shape)
+    bevel = radius * uniform(keys[5], (0.1, 1.0))
+    profile = jnp.clip(depth / bevel, 0.0, 1.0)
+    thickness = log_uniform(keys[6], (100.0, 1500.0)) * profile * (1.0 + 0.15 * texture)
+    extra = uniform(keys[7], (0.05, 0.35))
+    volt = uniform(keys[8], (3.5, 4.6))
+    return paint(planes, "ice_crystal", volt * thickness, extra * profile, depth > 0, index)
+
+
+def add_ethane(key: RandomKey, planes: Planes, site: Site) -> Planes:
+    """Add blobs of frozen ethane ("leopard skin"): a smooth random field above a threshold."""
+    length_key, field_key, level_key, thickness_key, volt_key = jax.random.split(key, 5)
+    length = log_uniform(length_key, (80.0, 400.0))
+    length = jnp.clip(length, 0.2 * site.diameter_angstrom, 0.1 * site.field_angstrom)
+    field = rough_field(field_key, planes.label.shape, COARSE, length, site)
+    excess = refine(field - uniform(level_key, (0.8, 2.0)), COARSE, planes.label.shape)
+    profile = jnp.clip(2.0 * excess, 0.0, 1.0)
+    volt_angstrom = uniform(thickness_key, (50.0, 300.0)) * uniform(volt_key, (1.0, 4.0))
+    return paint(planes, "ethane", volt_angstrom * profile, 0.02 * profile, excess > 0.1)
+
+
+def add_support(key: RandomKey, planes: Planes, site: Site, gold_probability: float) -> Planes:
+    """Add the film beyond the edge of a hole: amorphous carbon, or gold foil."""
+    edge_key, gold_key, film_key = jax.random.split(key, 3)
+    depth = _hole_edge_angstrom(edge_key, planes.label.shape, site)
+    share = jax.nn.sigmoid(depth / jnp.maximum(10.0, 0.5 * site.pixel_angstrom))
+    return jax.lax.cond(
+        coin(gold_key, gold_probability),
+        lambda planes: _add_gold_foil(film_key, planes, share, site),
+        lambda planes: _add_carbon(film_key, planes, share, site),
+        planes,
+    )
+
+
+def _hole_edge_angstrom(key: RandomKey, shape: tuple[int, int], site: Site) -> Image:
+    """Return the distance beyond the rough edge of a round hole that crosses the field."""
+    radius_key, offset_key, angle_key, sigma_key, length_key, rough_key = jax.random.split(key, 6)
+    radius = jnp.maximum(log_uniform(radius_key, (4e3, 12e3)), 0.7 * site.field_angstrom)
+    offset = uniform(offset_key, (-0.1, 0.5)) * site.field_angstrom
+    angle = uniform(angle_key, (0.0, 2.0 * jnp.pi))
+    y, x = coarse_grid_angstrom(shape, COARSE, site.pixel_angstrom)
+    away = offset - radius
+    distance = jnp.hypot(y - away * jnp.sin(angle), x - away * jnp.cos(angle)) - radius
+    length = log_uniform(length_key, (200.0, 800.0))
+    rough = rough_field(rough_key, shape, COARSE, length, site)
+    return refine(distance + uniform(sigma_key, (20.0, 80.0)) * rough, COARSE, shape)
+
+
+def _add_carbon(key: RandomKey, planes: Planes, share: Image, site: Site) -> Planes:
+    thickness_key, order_key, noise_key = jax.random.split(key, 3)
+    thickness = uniform(thickness_key, (80.0, 300.0))
+    # Projected potential of uncorrelated atoms is white noise; carbon's order lowers it.
+    atom = POTENTIAL_PREFACTOR_VOLT_ANGSTROM2 * CARBON_SCATTERING_FACTOR_ANGSTROM
+    order = log_uniform(order_key, (0.03, 0.4))
+    density = atom**2 * CARBON_ATOMS_PER_ANGSTROM3 * thickness * order
+    noise = jnp.sqrt(density) / site.pixel_angstrom * jax.random.normal(noise_key, share.shape)
+    potential = CARBON_POTENTIAL_VOLT * thickness * share + noise * share
+    absorption = thickness / (2.0 * CARBON_MEAN_FREE_PATH_300KV_ANGSTROM) * share
+    return paint(planes, "carbon", potential, absorption, share > 0.5)
+
+
+def _add_gold_foil(key: RandomKey, planes: Planes, share: Image, site: Site) -> Planes:
+    thickness_key, loss_key, grain_key, length_key = jax.random.split(key, 4)
+    thickness = uniform(thickness_key, (150.0, 400.0))
+    length = log_uniform(length_key, (50.0, 400.0))
+    grain = refine(rough_field(grain_key, share.shape, COARSE, length, site), COARSE, share.shape)
+    transmission = uniform(loss_key, (0.05, 0.4))
+    absorption = -0.5 * jnp.log(transmission) * share * (1.0 + 0.1 * grain)
+    potential = GOLD_POTENTIAL_VOLT * thickness * share * (1.0 + 0.1 * grain)
+    return paint(planes, "gold", potential, absorption, share > 0.5)
+
+
+def add_gold_beads(key: RandomKey, planes: Planes, site: Site) -> Planes:
+    """Add gold spheres of one nominal size: potential and absorption follow the chord."""
+    number_key, size_key, loss_key, beads_key = jax.random.split(key, 4)
+    number = jnp.floor(log_uniform(number_key, (1.0, MAX_BEADS + 1.0))).astype(jnp.int32)
+    nominal = jax.random.choice(size_key, jnp.asarray(BEAD_DIAMETERS_ANGSTROM, jnp.float32))
+    loss = uniform(loss_key, (0.15, 0.6))
+
+    def add(index: Array, planes: Planes) -> Planes:
+        place_key, jitter_key = jax.random.split(jax.random.fold_in(beads_key, index))
+        diameter = nominal * (1.0 + 0.08 * jax.random.normal(jitter_key, (), jnp.float32))
+        radius_px = jnp.minimum(0.5 * diameter / site.pixel_angstrom, 0.45 * BEAD_WINDOW_PX)
+        return _add_bead(place_key, planes, radius_px, loss, site, index)
+
+    return jax.lax.fori_loop(0, number, add, planes)
+
+
+def _add_bead(
+    key: RandomKey, planes: Planes, radius_px: Array, loss: Array, site: Site, index: Array
+) -> Planes:
+    """Add one sphere in a window around a random place in the field."""
+    shape, window = planes.label.shape, min(BEAD_WINDOW_PX, *planes.label.shape)
+    room = jnp.asarray([shape[0] - window, shape[1] - window], jnp.float32)
+    corner = jax.random.uniform(key, (2,), jnp.float32) * room
+    start = corner.astype(jnp.int32)
+    grid = jnp.arange(window, dtype=jnp.float32) - (window - 1) / 2
+    dy, dx = grid - (corner - start)[0], grid - (corner - start)[1]
+    square = radius_px**2 - dy[:, None] ** 2 - dx[None, :] ** 2
+    chord_px = 2.0 * jnp.sqrt(jnp.maximum(square, 0.0))
+
+    def cut(plane: Array) -> Array:
+        return jax.lax.dynamic_slice(plane, (start[0], start[1]), (window, window))
+
+    def put(plane: Array, part: Array) -> Array:
+        return jax.lax.dynamic_update_slice(plane, part, (start[0], start[1]))
+
+    inside = Planes(
+        potential=cut(planes.potential),
+        absorption=cut(planes.absorption),
+        label=cut(planes.label),
+    )
+    potential = GOLD_POTENTIAL_VOLT * chord_px * site.pixel_angstrom
+    share = chord_px / (2.0 * radius_px)
+    inside = paint(inside, "gold", potential, loss * share, square > 0, index)
+    return jax.tree.map(put, planes, inside)

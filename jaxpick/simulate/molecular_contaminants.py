@@ -1,0 +1,124 @@
+"""Contaminants made of molecules that are not particles: denatured protein, filaments, vesicles."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from jaxpick.physics.constants import PROTEIN_EXCESS_POTENTIAL_VOLT
+from jaxpick.simulate.draws import coin, log_uniform, uniform
+from jaxpick.simulate.frozen_contaminants import rough_field
+from jaxpick.simulate.planes import Planes, Site, coarse_grid_angstrom, paint, refine
+from jaxpick.typing import Image, RandomKey
+
+FINE = 2
+COARSE = 4
+MAX_FILAMENTS = 3
+SEGMENTS = 48
+MAX_VESICLES = 3
+
+
+def add_denatured(key: RandomKey, planes: Planes, site: Site) -> Planes:
+    """Add the network of unfolded protein at the air-water interface: ridges of a random field, in patches."""
+    length_key, ridge_key, patch_key, area_key, thickness_key = jax.random.split(key, 5)
+    shape = planes.label.shape
+    length = log_uniform(length_key, (30.0, 120.0))
+    length = jnp.minimum(length, 0.6 * site.diameter_angstrom)
+    ridges = 1.0 - jnp.abs(rough_field(ridge_key, shape, FINE, length, site)) / 0.35
+    patch_length = 0.2 * site.field_angstrom
+    patches = rough_field(patch_key, shape, COARSE, patch_length, site) - uniform(area_key, (-1.0, 1.2))
+    share = jax.nn.sigmoid(4.0 * refine(patches, COARSE, shape))
+    thickness = uniform(thickness_key, (10.0, 40.0))
+    profile = jnp.maximum(refine(ridges, FINE, shape), 0.0) * share
+    potential = PROTEIN_EXCESS_POTENTIAL_VOLT * thickness * profile
+    return paint(planes, "denatured", potential, jnp.zeros_like(potential), profile > 0.25)
+
+
+def add_filaments(key: RandomKey, planes: Planes, site: Site) -> Planes:
+    """Add one to `MAX_FILAMENTS` of one kind: worm-like chains, solid or hollow in cross-section."""
+    number_key, width_key, stiffness_key, hollow_key, chain_key = jax.random.split(key, 5)
+    number = jax.random.randint(number_key, (), 1, MAX_FILAMENTS + 1)
+    width = log_uniform(width_key, (20.0, 250.0))
+    width = jnp.minimum(width, 0.8 * site.diameter_angstrom)
+    # Thin chains (DNA) are floppy, thick ones (actin, microtubules, amyloid) stiff.
+    persistence = width * log_uniform(stiffness_key, (25.0, 400.0))
+    hollow = jnp.where(coin(hollow_key, 0.3), 0.6, 0.0)
+
+    def add(index: Array, planes: Planes) -> Planes:
+        one_key = jax.random.fold_in(chain_key, index)
+        distance = _chain_distance(one_key, planes.label.shape, persistence, site)
+        return _add_tube(planes, distance, 0.5 * width, hollow, index)
+
+    return jax.lax.fori_loop(0, number, add, planes)
+
+
+def _chain_distance(
+    key: RandomKey, shape: tuple[int, int], persistence: Array, site: Site
+) -> Image:
+    """Return the distance in angstrom to a worm-like chain through the field."""
+    middle_key, angle_key, bend_key = jax.random.split(key, 3)
+    step = 2.2 * site.field_angstrom / SEGMENTS
+    middle = jax.random.uniform(middle_key, (2,), jnp.float32, -0.4, 0.4) * site.field_angstrom
+    # In two dimensions the direction performs a random walk of variance step / persistence.
+    bends = jnp.sqrt(step / persistence) * jax.random.normal(bend_key, (SEGMENTS,), jnp.float32)
+    angle = uniform(angle_key, (0.0, 2.0 * jnp.pi)) + jnp.cumsum(bends)
+    steps = step * jnp.stack([jnp.sin(angle), jnp.cos(angle)], axis=-1)
+    ends = jnp.cumsum(steps, axis=0)
+    starts = ends - steps + (middle - ends[SEGMENTS // 2])[None, :]
+    y, x = coarse_grid_angstrom(shape, FINE, site.pixel_angstrom)
+
+    def nearer(i: Array, square: Float[Array, "coarse_y coarse_x"]) -> Array:
+        dy, dx = y - starts[i, 0], x - starts[i, 1]
+        along = jnp.clip((dy * steps[i, 0] + dx * steps[i, 1]) / step**2, 0.0, 1.0)
+        off_y, off_x = dy - along * steps[i, 0], dx - along * steps[i, 1]
+        return jnp.minimum(square, off_y**2 + off_x**2)
+
+    square = jax.lax.fori_loop(0, SEGMENTS, nearer, jnp.full(y.shape, 1e12, jnp.float32))
+    return refine(jnp.sqrt(square), FINE, shape)
+
+
+def _add_tube(
+    planes: Planes, distance: Image, radius: Array, hollow: Array, index: Array
+) -> Planes:
+    chord = _chord(radius, distance) - _chord(hollow * radius, distance)
+    potential = PROTEIN_EXCESS_POTENTIAL_VOLT * chord
+    return paint(
+        planes, "filament", potential, jnp.zeros_like(potential), distance < radius, index
+    )
+
+
+def add_vesicles(key: RandomKey, planes: Planes, site: Site) -> Planes:
+    """Add one to `MAX_VESICLES` closed bilayers: two dense leaflets about a light core, slightly oval."""
+    number_key, vesicles_key = jax.random.split(key)
+    number = jax.random.randint(number_key, (), 1, MAX_VESICLES + 1)
+    y, x = coarse_grid_angstrom(planes.label.shape, 1, site.pixel_angstrom)
+
+    def add(index: Array, planes: Planes) -> Planes:
+        keys = jax.random.split(jax.random.fold_in(vesicles_key, index), 5)
+        radius = 0.5 * log_uniform(keys[0], (200.0, 3000.0))
+        radius = jnp.clip(radius, 60.0, 0.35 * site.field_angstrom)
+        centre = jax.random.uniform(keys[1], (2,), jnp.float32, -0.5, 0.5) * site.field_angstrom
+        angle, oval = uniform(keys[2], (0.0, jnp.pi)), uniform(keys[3], (1.0, 1.25))
+        dy, dx = y - centre[0], x - centre[1]
+        along = jnp.cos(angle) * dx + jnp.sin(angle) * dy
+        across = oval * (jnp.cos(angle) * dy - jnp.sin(angle) * dx)
+        distance = jnp.hypot(along, across)
+        return _add_bilayer(planes, distance, radius, uniform(keys[4], (2.0, 5.0)), index)
+
+    return jax.lax.fori_loop(0, number, add, planes)
+
+
+def _add_bilayer(
+    planes: Planes, distance: Image, radius: Array, head_volt: Array, index: Array
+) -> Planes:
+    outer = _chord(radius + 22.0, distance) - _chord(radius + 12.0, distance)
+    inner = _chord(radius - 12.0, distance) - _chord(radius - 22.0, distance)
+    tails = _chord(radius + 12.0, distance) - _chord(radius - 12.0, distance)
+    potential = head_volt * (outer + inner) - 0.5 * tails
+    mask = distance < radius + 22.0
+    return paint(planes, "vesicle", potential, jnp.zeros_like(potential), mask, index)
+
+
+def _chord(radius: Array, distance: Image) -> Image:
+    """Return the length of the chord through a ball (or across a rod) at a distance from its middle."""
+    reach = jnp.maximum(radius, 0.0)
+    return 2.0 * jnp.sqrt(jnp.maximum(reach**2 - distance**2, 0.0))

@@ -1,0 +1,117 @@
+"""Planes into which contaminants are painted: projected potential, absorption, and a label for each pixel.
+
+A label is `INSTANCES_PER_CLASS` x class + instance, so that one plane holds both. Smooth functions of position are evaluated
+on a coarse grid and interpolated; edges stay sharp because signed distances, not masks, are interpolated.
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from jaxpick.typing import Image, Scalar
+
+INSTANCES_PER_CLASS = 32
+CLASSES = (
+    "none",
+    "ice_crystal",
+    "ethane",
+    "carbon",
+    "gold",
+    "aggregate",
+    "broken",
+    "denatured",
+    "small_protein",
+    "filament",
+    "vesicle",
+)
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Planes:
+    """What contaminants add to a field.
+
+    Attributes:
+        potential: projected excess potential, volt angstrom.
+        absorption: the amplitude falls as exp(-absorption).
+        label: of the contaminant painted last, 0 for none.
+    """
+
+    potential: Float[Array, "y x"]
+    absorption: Float[Array, "y x"]
+    label: Int[Array, "y x"]
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Site:
+    """What sizes of contaminants are measured against.
+
+    Attributes:
+        pixel_angstrom: of the field.
+        diameter_angstrom: of the target.
+        field_angstrom: shorter side of the field.
+    """
+
+    pixel_angstrom: Float[Array, ""]
+    diameter_angstrom: Float[Array, ""]
+    field_angstrom: Float[Array, ""]
+
+
+def empty_planes(shape: tuple[int, int]) -> Planes:
+    """Return planes without contaminants."""
+    zero = jnp.zeros(shape, jnp.float32)
+    return Planes(potential=zero, absorption=zero, label=jnp.zeros(shape, jnp.int32))
+
+
+def paint(
+    planes: Planes,
+    name: str,
+    potential: Image,
+    absorption: Image,
+    mask: Bool[Array, "y x"],
+    instance: Scalar | Int[Array, ""] = 0,
+) -> Planes:
+    """Add one contaminant of the class `name` and label its pixels."""
+    label = CLASSES.index(name) * INSTANCES_PER_CLASS + jnp.asarray(instance, jnp.int32)
+    return Planes(
+        potential=planes.potential + potential,
+        absorption=planes.absorption + absorption,
+        label=jnp.where(mask, label, planes.label),
+    )
+
+
+def class_of_label(label: Int[Array, "y x"]) -> Int[Array, "y x"]:
+    """Return the class of each label."""
+    return label // INSTANCES_PER_CLASS
+
+
+def coarse_shape(shape: tuple[int, int], factor: int) -> tuple[int, int]:
+    """Return the size of the coarse grid whose samples lie on every `factor`-th pixel and cover the field."""
+    return (-(-(shape[0] - 1) // factor) + 1, -(-(shape[1] - 1) // factor) + 1)
+
+
+def coarse_grid_angstrom(
+    shape: tuple[int, int], factor: int, pixel_angstrom: Scalar
+) -> tuple[Float[Array, "coarse_y coarse_x"], Float[Array, "coarse_y coarse_x"]]:
+    """Return (y, x) in angstrom of every sample of the coarse grid from the field's middle."""
+    ny, nx = coarse_shape(shape, factor)
+    y = (jnp.arange(ny, dtype=jnp.float32) * factor - (shape[0] - 1) / 2) * pixel_angstrom
+    x = (jnp.arange(nx, dtype=jnp.float32) * factor - (shape[1] - 1) / 2) * pixel_angstrom
+    return jnp.broadcast_to(y[:, None], (ny, nx)), jnp.broadcast_to(x[None, :], (ny, nx))
+
+
+def refine(
+    coarse: Float[Array, "coarse_y coarse_x"], factor: int, shape: tuple[int, int]
+) -> Float[Array, "y x"]:
+    """Interpolate a coarse plane bilinearly to every pixel of the field."""
+    rows = _refine_rows(coarse, factor)[: shape[0]]
+    return _refine_rows(rows.T, factor)[: shape[1]].T
+
+
+def _refine_rows(plane: Float[Array, "row column"], factor: int) -> Float[Array, "fine column"]:
+    share = (jnp.arange(factor, dtype=jnp.float32) / factor)[None, :, None]
+    between = plane[:-1, None, :] * (1.0 - share) + plane[1:, None, :] * share
+    return jnp.concatenate([between.reshape(-1, plane.shape[1]), plane[-1:]])
