@@ -31,7 +31,7 @@ class CoordinateOptions:
         pixel_size_angstrom: of the micrographs, where the file has none (reading) or the picks have
             none (writing).
         diameter_angstrom: particle diameter where the picks have none.
-        box_size_px: for formats made of boxes.
+        box_size_px: for formats made of boxes, in the file's own pixels.
         subpixel: write fractions of a pixel where the format's readers would otherwise truncate
             them.
         flip_y: None for the format's own convention; true or false to overrule it.
@@ -141,7 +141,7 @@ def box_sizes(
     picks: Picks, options: CoordinateOptions
 ) -> tuple[Int[np.ndarray, " pick"], Int[np.ndarray, " pick"]]:
     """Return widths and heights in pixels: the option, else the boxes read, else the diameter
-    rounded up to even.
+    rounded up to even; in pixels of the file.
 
     Raises:
         InputError: when nothing says how large a box is.
@@ -151,10 +151,11 @@ def box_sizes(
         return size, size
     if {"box_width_px", "box_height_px"} <= set(picks.extra):
         width, height = (
-            np.asarray(picks.extra[f"box_{side}_px"], np.float64) for side in ("width", "height")
+            np.asarray(picks.extra[f"box_{side}_px"], np.float64) / options.scale
+            for side in ("width", "height")
         )
         return np.rint(width).astype(int), np.rint(height).astype(int)
-    diameter = diameters_px(picks, options)
+    diameter = diameters_px(picks, options) / options.scale
     if np.isnan(diameter).any():
         raise InputError(f"{picks.micrograph}: this format is made of boxes; give box_size=PIXELS")
     size = 2 * np.ceil(diameter / 2 - 1e-6).astype(int)

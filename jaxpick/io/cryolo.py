@@ -134,7 +134,7 @@ def _sizes_to_write(picks: Picks, options: CoordinateOptions) -> list[str]:
     size = diameters_px(picks, options)
     if "estimated_size_px" in picks.extra:
         size = np.where(np.isnan(size), picks.extra["estimated_size_px"], size)
-    return ["<NA>" if np.isnan(value) else f"{value:.9g}" for value in size]
+    return ["<NA>" if np.isnan(v) else f"{v:.9g}" for v in size / options.scale]
 
 
 def _text(values: np.ndarray) -> list[str]:

@@ -88,10 +88,10 @@ def _check_table(headings: list[str], rows: list[list[str]], path: Path) -> None
     if absent:
         have = ", ".join(rows[0])[:120]
         raise InputError(
-            f"{path}: no column {absent[0]} (has {have}); expected headings like micrograph,x,y"
+            f"{path}: no column {absent[0]} (has {have!r}); expected headings like micrograph,x,y"
         )
     if len(set(headings)) < len(headings):
-        raise InputError(f"{path}: two columns mean the same ({', '.join(rows[0])[:120]})")
+        raise InputError(f"{path}: two columns mean the same ({', '.join(rows[0])[:120]!r})")
     for number, row in enumerate(rows[1:], start=2):
         if len(row) != len(headings):
             raise InputError(

@@ -14,8 +14,8 @@ import math
 import struct
 import zlib
 from collections.abc import Iterator
+from io import BufferedIOBase
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 from jaxtyping import Float, Shaped
@@ -203,9 +203,9 @@ def _is_compressed(path: Path) -> bool:
     return path.suffix.lower() in (".gz", ".bz2")
 
 
-def _open(path: Path) -> IO[bytes]:
-    opener = {".gz": gzip.open, ".bz2": bz2.open}.get(path.suffix.lower(), open)
-    return opener(path, "rb")  # type: ignore[operator]
+def _open(path: Path) -> BufferedIOBase:
+    opener = {".gz": gzip.GzipFile, ".bz2": bz2.BZ2File}.get(path.suffix.lower())
+    return path.open("rb") if opener is None else opener(path)
 
 
 @contextlib.contextmanager

@@ -96,8 +96,10 @@ def match_names(wanted: Sequence[str], available: Sequence[str]) -> NameMatch:
     pairs: dict[str, str] = {}
     for comparison in _COMPARISONS:
         by_key: dict[str, list[str]] = {}
+        taken = set(pairs.values())
         for name in dict.fromkeys(available):
-            by_key.setdefault(comparison(name), []).append(name)
+            if name not in taken:
+                by_key.setdefault(comparison(name), []).append(name)
         for name in wanted:
             if name not in pairs and comparison(name) in by_key:
                 pairs[name] = _only(name, by_key[comparison(name)])

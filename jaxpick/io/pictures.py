@@ -56,7 +56,9 @@ def read_tiff(path: Path) -> tuple[Float[np.ndarray, "y x"], PictureHeader]:
     header = read_tiff_header(path)
     try:
         pixels = _with_tiff(path, lambda file: file.pages[0].asarray())
-    except InputError:
+    except InputError as error:
+        if "imagecodecs" not in str(error):
+            raise
         return read_picture(path)[0], header
     return _as_grey(pixels, path), header
 

@@ -55,7 +55,7 @@ def read(path: Path, options: CoordinateOptions) -> list[Picks]:
     block = next((block for block in blocks if _X in block.columns and _Y in block.columns), None)
     if block is None:
         have = ", ".join(label for b in blocks for label in b.columns) or "no columns"
-        raise InputError(f"{path}: expected columns _{_X} and _{_Y}, has {have[:200]}")
+        raise InputError(f"{path}: expected columns _{_X} and _{_Y}, has {have[:200]!r}")
     sizes = _pixel_sizes(block, blocks, str(path))
     picks = _all_rows(block, sizes, path, options)
     if _NAME not in block.columns:

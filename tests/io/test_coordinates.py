@@ -114,6 +114,16 @@ def test_shapes_are_found_whatever_the_names(tmp_path):
     assert table["location/micrograph_shape"][0].tolist() == list(SHAPE)
 
 
+def test_output_on_a_downsampled_image_scales_boxes_too(tmp_path):
+    write_picks([pattern("m.mrc")], tmp_path / "m.cbox", scale=4.0, **WRITE | {"box_size_px": None})
+    (small,) = read_picks(tmp_path / "m.cbox")
+    np.testing.assert_allclose(small.x, X / 4)
+    np.testing.assert_allclose(small.extra["box_width_px"], 20)
+    (back,) = read_picks(tmp_path / "m.cbox", scale=4.0, pixel_size_angstrom=1.5)
+    np.testing.assert_allclose(back.y, Y)
+    np.testing.assert_allclose(back.diameter_angstrom, 120)
+
+
 def test_scale_takes_downsampled_coordinates_to_the_micrograph(tmp_path):
     (tmp_path / "t.txt").write_text("image_name\tx_coord\ty_coord\tscore\nm\t10\t20\t-1.5\n")
     (picks,) = read_picks(tmp_path / "t.txt", scale=8.0)
