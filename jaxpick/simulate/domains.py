@@ -187,3 +187,55 @@ def globule(
     shape, extent = globule_shape(rng, mass_kda, spread, num_lobes)
     points = fill(rng, shape, extent, num_residues(mass_kda))
     return points - points.mean(axis=0, keepdims=True)
+
+
+def tube(radius: float, bore: float, half_height: float, is_capped: bool) -> Shape:
+    """Return a cylinder along z with a bore; caps close four fifths of it at both ends."""
+
+    def shape(points: Points) -> np.ndarray:
+        rho, z = np.hypot(points[:, 0], points[:, 1]), np.abs(points[:, 2])
+        hole = np.full_like(rho, bore)
+        if is_capped:
+            hole = np.where(z > 0.75 * half_height, 0.2 * bore, hole)
+        return np.minimum(np.minimum(radius - rho, rho - hole if bore else radius), half_height - z)
+
+    return shape
+
+
+def ripple(count: int, tier_frequency: float, depth: float, twist: float) -> Shape:
+    """Return grooves between `count` columns and between tiers; Dn symmetric."""
+
+    def field(points: Points) -> np.ndarray:
+        azimuth = np.arctan2(points[:, 1], points[:, 0])
+        z = points[:, 2] * tier_frequency
+        return depth * (np.cos(count * azimuth + twist * z) - np.cos(z)) * 0.7
+
+    return field
+
+
+def spherical_wall(radius: float, wall: float) -> Shape:
+    """Return a hollow ball: a wall of this thickness about this radius."""
+    return lambda points: 0.5 * wall - np.abs(np.linalg.norm(points, axis=1) - radius)
+
+
+def arc(along: Float[np.ndarray, " point"], curvature: float) -> Points:
+    """Return points at arc lengths `along` on a planar arc through the origin."""
+    if curvature < 1e-6:
+        return np.stack([along, np.zeros_like(along), np.zeros_like(along)], axis=1)
+    angle = along * curvature
+    return np.stack([np.sin(angle), 1 - np.cos(angle), np.zeros_like(angle)], axis=1) / curvature
+
+
+def directions(
+    tilt_deg: Float[np.ndarray, " direction"], azimuth_deg: Float[np.ndarray, " direction"]
+) -> Float[np.ndarray, "direction 3"]:
+    """Return unit vectors by tilt from +z and azimuth from +x."""
+    tilt, azimuth = np.deg2rad(tilt_deg), np.deg2rad(azimuth_deg)
+    x, y = np.sin(tilt) * np.cos(azimuth), np.sin(tilt) * np.sin(azimuth)
+    return np.stack([x, y, np.cos(tilt)], axis=1)
+
+
+def random_axes(rng: np.random.Generator, spread: float) -> Float[np.ndarray, "3"]:
+    """Return three relative axes, log-normal, of product 1."""
+    axes = np.exp(rng.normal(0.0, spread, 3))
+    return axes / np.cbrt(axes.prod())

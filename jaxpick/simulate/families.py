@@ -13,13 +13,20 @@ from jaxtyping import Float
 
 from jaxpick.simulate import domains
 from jaxpick.simulate.assemblies import assemble, place
+from jaxpick.simulate.bodies import (
+    NUCLEIC_CELL_DA,
+    detergent_belt,
+    filled,
+    filled_and_rest,
+    join,
+    loose_nucleic_ball,
+    part_nucleic,
+    rough_solid,
+    with_units,
+)
 from jaxpick.simulate.domains import Beads, Points, Shape
 from jaxpick.simulate.symmetry import symmetry_group
 
-# Excess potential of nucleic acid relative to protein of the same volume, and the mass that fills a
-# residue's cell.
-NUCLEIC_CONTRAST = 1.5
-NUCLEIC_CELL_DA = 149.0
 EXTENDED_SHARE = 0.3
 # Oligomers with wide interfaces: subunits pressed into each other rather than just touching.
 FUSED_SHARE = 0.5
@@ -73,14 +80,14 @@ def elongated(rng: np.random.Generator, mass_kda: float) -> Beads:
     aspect, bend = rng.uniform(2.5, 5.0), np.deg2rad(rng.uniform(0.0, 200.0) * rng.random())
     width = np.cbrt(4.0 / np.pi * domains.volume_angstrom3(mass_kda) / aspect)
     along = np.linspace(-0.5, 0.5, max(4, round(1.6 * aspect))) * aspect * width
-    curve = _arc(along, bend / (aspect * width))
+    curve = domains.arc(along, bend / (aspect * width))
     curve += rng.normal(0.0, 0.07 * width, curve.shape)
     radii = 0.5 * width * np.exp(rng.normal(0.0, 0.18, len(curve)))
     rods = [
         domains.capsule(a, b, float(r))
         for a, b, r in zip(curve[:-1], curve[1:], radii[:-1], strict=True)
     ]
-    return _solid(rng, domains.union(rods), mass_kda, _extent(curve, radii.max()))
+    return rough_solid(rng, domains.union(rods), mass_kda, _extent(curve, radii.max()))
 
 
 def barrel(rng: np.random.Generator, mass_kda: float) -> Beads:
@@ -90,12 +97,14 @@ def barrel(rng: np.random.Generator, mass_kda: float) -> Beads:
     radius = float(np.cbrt(volume / (2 * np.pi * height * (1 - bore**2))))
     half_height, count, tiers = height * radius, int(rng.integers(5, 13)), int(rng.integers(2, 7))
     group = symmetry_group(f"D{count}")
-    shape = _tube(radius, bore * radius, half_height, rng.uniform(0.0, 1.0) < 0.3)
-    ripple = _ripple(count, np.pi * tiers / half_height, rng.uniform(2.0, 6.0), rng.uniform(-1, 1))
+    shape = domains.tube(radius, bore * radius, half_height, rng.uniform(0.0, 1.0) < 0.3)
+    ripple = domains.ripple(
+        count, np.pi * tiers / half_height, rng.uniform(2.0, 6.0), rng.uniform(-1, 1)
+    )
     rough = domains.symmetric_noise(domains.surface_noise(rng, 3.0), group)
     body = domains.plus(domains.plus(shape, ripple), rough)
     extent = [1.15 * radius + 8, 1.15 * radius + 8, 1.15 * half_height + 8]
-    return with_units(rng, _filled(rng, body, mass_kda, extent), group)
+    return with_units(rng, filled(rng, body, mass_kda, extent), group)
 
 
 def shell(rng: np.random.Generator, mass_kda: float) -> Beads:
@@ -108,10 +117,10 @@ def shell(rng: np.random.Generator, mass_kda: float) -> Beads:
     bumps = domains.symmetric_noise(
         domains.surface_noise(rng, 3.5, (0.35 * radius + 15, radius + 30)), group
     )
-    body = domains.plus(_shell_shape(radius, wall), bumps)
-    beads = _filled(rng, body, mass_kda - core_kda, [radius + wall + 12.0] * 3)
+    body = domains.plus(domains.spherical_wall(radius, wall), bumps)
+    beads = filled(rng, body, mass_kda - core_kda, [radius + wall + 12.0] * 3)
     if core_kda > 0:
-        beads = join(beads, _loose_core(rng, core_kda, 0.85 * (radius - 0.5 * wall)))
+        beads = join(beads, loose_nucleic_ball(rng, core_kda, 0.85 * (radius - 0.5 * wall)))
     return with_units(rng, beads, group)
 
 
@@ -120,15 +129,15 @@ def membrane(rng: np.random.Generator, mass_kda: float) -> Beads:
     group = symmetry_group(str(rng.choice(["C1", "C1", "C2", "C3", "C4", "C5"])))
     share, height = rng.uniform(0.25, 0.75), rng.uniform(28.0, 36.0)
     bundle = float(np.sqrt(share * domains.volume_angstrom3(mass_kda) / (np.pi * height)))
-    shapes = [_tube(bundle, 0.0, 0.5 * height, False)]
+    shapes = [domains.tube(bundle, 0.0, 0.5 * height, False)]
     for side in (-1, 1) if rng.random() < 0.5 else (1,):
         shapes.append(_soluble_part(rng, (1 - share) * mass_kda, bundle, side * 0.5 * height))
     body = domains.symmetrised(domains.union(shapes), group)
     noise = domains.symmetric_noise(domains.surface_noise(rng, 2.5), group)
     ball = domains.ball_radius_angstrom((1 - share) * mass_kda)
     wide, high = max(bundle, 1.4 * ball) + 34.0, 0.5 * height + 2.6 * ball + 10.0
-    beads, rest = _filled_and_rest(rng, domains.plus(body, noise), mass_kda, [wide, wide, high])
-    return join(with_units(rng, beads, group), _belt(rng, rest, bundle, height))
+    beads, rest = filled_and_rest(rng, domains.plus(body, noise), mass_kda, [wide, wide, high])
+    return join(with_units(rng, beads, group), detergent_belt(rng, rest, bundle, height))
 
 
 def three_armed(rng: np.random.Generator, mass_kda: float) -> Beads:
@@ -137,7 +146,7 @@ def three_armed(rng: np.random.Generator, mass_kda: float) -> Beads:
     length, width = rng.uniform(1.9, 2.8), 1.0
     tilt = rng.uniform(25, 60) if is_spike else rng.uniform(70, 100)
     azimuth = np.arange(3) * 120.0 + (0 if is_spike else 1) * rng.normal(0.0, 15.0, 3)
-    ends = _directions(np.full(3, tilt) + rng.normal(0, 4 if is_spike else 10, 3), azimuth)
+    ends = domains.directions(np.full(3, tilt) + rng.normal(0, 4 if is_spike else 10, 3), azimuth)
     # A bilobed arm: a thick half near the tip, a thinner one near the hinge.
     arms: list[Shape] = []
     volume_unit = 3 * np.pi * length + (np.pi * 2.2 if is_spike else 0.0)
@@ -148,7 +157,7 @@ def three_armed(rng: np.random.Generator, mass_kda: float) -> Beads:
     if is_spike:
         stalk = np.array([0.0, 0.0, -2.4 * scale])
         arms.append(domains.capsule(np.zeros(3), stalk, 0.75 * scale))
-    return _solid(rng, domains.union(arms), mass_kda, [(length + 2.0) * scale] * 3)
+    return rough_solid(rng, domains.union(arms), mass_kda, [(length + 2.0) * scale] * 3)
 
 
 def ribonucleoprotein(rng: np.random.Generator, mass_kda: float) -> Beads:
@@ -160,17 +169,21 @@ def ribonucleoprotein(rng: np.random.Generator, mass_kda: float) -> Beads:
     small = 0.78 * large
     offset = np.array([0.0, 0.0, 0.55 * (large + small) * rng.uniform(0.9, 1.15)])
     lobes = [
-        domains.ellipsoid(np.zeros(3), large * _axes(rng, 0.1), domains.random_frame(rng)),
-        domains.ellipsoid(offset, small * _axes(rng, 0.25), domains.random_frame(rng)),
+        domains.ellipsoid(
+            np.zeros(3), large * domains.random_axes(rng, 0.1), domains.random_frame(rng)
+        ),
+        domains.ellipsoid(
+            offset, small * domains.random_axes(rng, 0.25), domains.random_frame(rng)
+        ),
     ]
-    tips = _directions(rng.uniform(60, 110, 3), rng.uniform(0, 360, 3)) * large
+    tips = domains.directions(rng.uniform(60, 110, 3), rng.uniform(0, 360, 3)) * large
     lobes += [domains.capsule(0.8 * tip, rng.uniform(1.15, 1.5) * tip, 11.0) for tip in tips]
     rough = domains.surface_noise(rng, 5.0, (25.0, 70.0), 16)
     body = domains.plus(domains.union(lobes), rough)
     extent = [1.6 * large, 1.6 * large, 1.6 * large + 1.2 * small]
     points = domains.fill(rng, body, extent, num)
     depth = body(points) + domains.surface_noise(rng, 9.0, (30.0, 80.0))(points)
-    return _with_nucleic(points, np.argsort(-depth)[:num_nucleic], mass_kda)
+    return part_nucleic(points, np.argsort(-depth)[:num_nucleic], mass_kda)
 
 
 def with_nucleic_lobe(
@@ -181,26 +194,7 @@ def with_nucleic_lobe(
     keep = num_nucleic + domains.num_residues((1 - share) * mass_kda)
     points = beads.positions_angstrom[: min(keep, len(beads.positions_angstrom))]
     along = points @ rng.normal(size=3).astype(np.float32)
-    return _with_nucleic(points, np.argsort(-along)[:num_nucleic], mass_kda)
-
-
-def with_units(
-    rng: np.random.Generator,
-    beads: Beads,
-    group: Float[np.ndarray, "element 3 3"],
-    seed: Float[np.ndarray, "3"] | None = None,
-) -> Beads:
-    """Divide a symmetric body into asymmetric units: nearest to the copies of a (random) seed."""
-    seeds = group @ (rng.normal(size=3) if seed is None else seed)
-    unit = np.argmax(beads.positions_angstrom @ seeds.T.astype(np.float32), axis=1)
-    return _replace(beads, unit=unit.astype(np.int32))
-
-
-def join(first: Beads, second: Beads) -> Beads:
-    """Return all beads of two bodies."""
-    names = ("positions_angstrom", "contrast", "mass_da", "unit")
-    both = {name: np.concatenate([getattr(first, name), getattr(second, name)]) for name in names}
-    return Beads(**both)
+    return part_nucleic(points, np.argsort(-along)[:num_nucleic], mass_kda)
 
 
 def _fused(
@@ -217,104 +211,12 @@ def _fused(
     offset = offset * rng.uniform(0.65, 0.95)
     body = domains.symmetrised(lambda x: shape((x - offset) @ frame), group)
     reach = float(np.linalg.norm(points @ frame.T + offset, axis=1).max()) + 8.0
-    beads = _filled(rng, body, mass_kda, [reach] * 3)
+    beads = filled(rng, body, mass_kda, [reach] * 3)
     return with_units(rng, beads, group, offset)
-
-
-def _replace(beads: Beads, **changes: np.ndarray) -> Beads:
-    names = ("positions_angstrom", "contrast", "mass_da", "unit")
-    return Beads(**{name: changes.get(name, getattr(beads, name)) for name in names})
-
-
-def _with_nucleic(points: Points, is_nucleic: np.ndarray, mass_kda: float) -> Beads:
-    mass = np.full(len(points), domains.RESIDUE_DA)
-    mass[is_nucleic] = NUCLEIC_CELL_DA
-    contrast = np.ones(len(points), np.float32)
-    contrast[is_nucleic] = NUCLEIC_CONTRAST
-    return Beads(
-        positions_angstrom=np.asarray(points, np.float32),
-        contrast=contrast,
-        mass_da=mass * (mass_kda * 1e3 / mass.sum()),
-        unit=np.zeros(len(points), np.int32),
-    )
-
-
-def _filled(rng: np.random.Generator, body: Shape, mass_kda: float, extent: list[float]) -> Beads:
-    points = domains.fill(rng, body, extent, domains.num_residues(mass_kda))
-    return domains.protein_beads(points, mass_kda)
-
-
-def _filled_and_rest(
-    rng: np.random.Generator, body: Shape, mass_kda: float, extent: list[float]
-) -> tuple[Beads, Points]:
-    """Fill a body and return also the lattice points that stayed empty."""
-    points = domains.lattice(rng, extent)
-    order = np.argsort(-body(points), kind="stable")
-    num = min(domains.num_residues(mass_kda), len(points))
-    return domains.protein_beads(points[order[:num]], mass_kda), points[order[num:]]
-
-
-def _solid(rng: np.random.Generator, body: Shape, mass_kda: float, extent: list[float]) -> Beads:
-    return _filled(rng, domains.plus(body, domains.surface_noise(rng, 2.5)), mass_kda, extent)
-
-
-def _axes(rng: np.random.Generator, spread: float) -> np.ndarray:
-    axes = np.exp(rng.normal(0.0, spread, 3))
-    return axes / np.cbrt(axes.prod())
 
 
 def _extent(points: Points, margin: float) -> list[float]:
     return (np.abs(points).max(axis=0) + 1.4 * margin + 8.0).tolist()
-
-
-def _arc(along: np.ndarray, curvature: float) -> Points:
-    """Points at arc lengths `along` on a planar arc through the origin."""
-    if curvature < 1e-6:
-        return np.stack([along, np.zeros_like(along), np.zeros_like(along)], axis=1)
-    angle = along * curvature
-    return np.stack([np.sin(angle), 1 - np.cos(angle), np.zeros_like(angle)], axis=1) / curvature
-
-
-def _directions(tilt_deg: np.ndarray, azimuth_deg: np.ndarray) -> Points:
-    tilt, azimuth = np.deg2rad(tilt_deg), np.deg2rad(azimuth_deg)
-    x, y = np.sin(tilt) * np.cos(azimuth), np.sin(tilt) * np.sin(azimuth)
-    return np.stack([x, y, np.cos(tilt)], axis=1)
-
-
-def _tube(radius: float, bore: float, half_height: float, is_capped: bool) -> Shape:
-    """A cylinder along z with a bore; caps close four fifths of it at both ends."""
-
-    def shape(points: Points) -> np.ndarray:
-        rho, z = np.hypot(points[:, 0], points[:, 1]), np.abs(points[:, 2])
-        hole = np.full_like(rho, bore)
-        if is_capped:
-            hole = np.where(z > 0.75 * half_height, 0.2 * bore, hole)
-        return np.minimum(np.minimum(radius - rho, rho - hole if bore else radius), half_height - z)
-
-    return shape
-
-
-def _ripple(count: int, tier_frequency: float, depth: float, twist: float) -> Shape:
-    """Grooves between `count` columns and between tiers; Dn symmetric."""
-
-    def field(points: Points) -> np.ndarray:
-        azimuth = np.arctan2(points[:, 1], points[:, 0])
-        z = points[:, 2] * tier_frequency
-        return depth * (np.cos(count * azimuth + twist * z) - np.cos(z)) * 0.7
-
-    return field
-
-
-def _shell_shape(radius: float, wall: float) -> Shape:
-    return lambda points: 0.5 * wall - np.abs(np.linalg.norm(points, axis=1) - radius)
-
-
-def _loose_core(rng: np.random.Generator, mass_kda: float, radius: float) -> Beads:
-    num = max(1, round(mass_kda * 1e3 / NUCLEIC_CELL_DA))
-    direction = rng.normal(size=(num, 3))
-    direction /= np.linalg.norm(direction, axis=1, keepdims=True)
-    points = direction * radius * np.cbrt(rng.random((num, 1)))
-    return _with_nucleic(points, np.arange(num), mass_kda)
 
 
 def _soluble_part(
@@ -326,22 +228,12 @@ def _soluble_part(
         radius = domains.ball_radius_angstrom(mass_kda) * rng.uniform(0.55, 0.9)
         sideways = rng.normal(0.0, 0.35 * bundle_angstrom, 2)
         centre = np.array([*sideways, z + np.sign(z) * radius * rng.uniform(0.6, 1.1)])
-        lobes.append(domains.ellipsoid(centre, radius * _axes(rng, 0.2), domains.random_frame(rng)))
+        lobes.append(
+            domains.ellipsoid(
+                centre, radius * domains.random_axes(rng, 0.2), domains.random_frame(rng)
+            )
+        )
     return domains.union(lobes)
-
-
-def _belt(rng: np.random.Generator, rest: Points, bundle: float, height: float) -> Beads:
-    """Detergent: a flattened ring of 0.5 to 0.7 of protein's excess potential, without mass."""
-    thickness = rng.uniform(16.0, 26.0)
-    rho = np.hypot(rest[:, 0], rest[:, 1])
-    inside = ((rho - bundle) / thickness) ** 2 + (rest[:, 2] / (0.62 * height)) ** 2 < 1.0
-    points = rest[inside & (rho > 0.8 * bundle)]
-    return Beads(
-        positions_angstrom=np.asarray(points, np.float32),
-        contrast=np.full(len(points), rng.uniform(0.5, 0.7), np.float32),
-        mass_da=np.zeros(len(points)),
-        unit=np.full(len(points), -1, np.int32),
-    )
 
 
 # Name, shape, range of masses in kDa for which it is drawn, and its weight among those that fit.

@@ -33,8 +33,7 @@ def euler_from_matrix(matrix: Float[Array, "*batch 3 3"]) -> Float[Array, "*batc
     tilt = jnp.arctan2(sin_tilt, matrix[..., 2, 2])
     at_pole = sin_tilt < 1e-6
     rot = jnp.where(at_pole, 0.0, jnp.arctan2(matrix[..., 2, 1], matrix[..., 2, 0]))
-    turn = jnp.arctan2(-matrix[..., 1, 0] * jnp.sign(matrix[..., 2, 2]), matrix[..., 1, 1])
-    turn = jnp.where(matrix[..., 2, 2] > 0, turn, -turn)
+    turn = jnp.arctan2(matrix[..., 0, 1], matrix[..., 1, 1])
     psi = jnp.where(at_pole, turn, jnp.arctan2(matrix[..., 1, 2], -matrix[..., 0, 2]))
     return jnp.rad2deg(jnp.stack([rot, tilt, psi], axis=-1))
 
