@@ -62,6 +62,9 @@ def crop_spectrum(
     top, bottom = columns[: (ny + 1) // 2], columns[columns.shape[0] - ny // 2 :]
     if ny % 2 == 0:
         nyquist = (columns[ny // 2] + bottom[0]) / 2
+        if nx % 2 == 0:
+            # The cut centre holds one diagonal pair of the four corners, not their average.
+            nyquist = nyquist.at[-1].set(columns[ny // 2, -1])
         bottom = bottom.at[0].set(nyquist)
     return jnp.concatenate([top, bottom], axis=0)
 

@@ -16,6 +16,8 @@ from jaxpick.numerics.grids import centred_pixel_grid, frequency_magnitude, pixe
 from jaxpick.numerics.trigonometry import cos_sin
 from jaxpick.typing import Image, RandomKey, Scalar
 
+Count = Int[Array, ""] | int
+
 # Below about this many electrons a pixel the skew of the Poisson law, 1/sqrt(30) = 0.18, begins to
 # show.
 EXACT_COUNTS_BELOW = 30.0
@@ -76,7 +78,7 @@ def gain_residual(
 def add_hot_pixels(
     key: RandomKey,
     image: Image,
-    count: Scalar,
+    count: Count,
     height_range: tuple[Scalar, Scalar],
     capacity: int = 32,
 ) -> Image:
@@ -98,7 +100,7 @@ def add_hot_pixels(
 
 
 def replace_dead_pixels(
-    key: RandomKey, image: Image, count: Scalar, value: Scalar, capacity: int = 32
+    key: RandomKey, image: Image, count: Count, value: Scalar, capacity: int = 32
 ) -> Image:
     """Set random pixels to one value, as camera software does with dead ones.
 

@@ -122,6 +122,9 @@ def _wave_transfer(
 ) -> tuple[HalfPlane, HalfPlane]:
     """Return E cos chi and E sin chi; 1 and 0 for the unscattered beam."""
     fy, fx = frequency_grid(shape, pixel_size_angstrom)
+    if shape[1] % 2 == 0:
+        # The Nyquist column holds both f and -f: without one value for both, electrons get lost.
+        fy = jnp.where(jnp.arange(fy.shape[1])[None, :] == fy.shape[1] - 1, jnp.abs(fy), fy)
     cosine, sine = cos_sin(aberration_phase(optics, fy, fx))
     if damping is not None:
         damped = envelope(damping, fy, fx)

@@ -1,0 +1,142 @@
+"""Detector: counting statistics, whiteness, each mark of a camera against its definition."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy import special, stats
+
+from jaxpick.numerics.fourier import radial_power_spectrum
+from jaxpick.physics import detector
+
+KEY = jax.random.key(11)
+
+
+def lag_correlation(image, axis):
+    centred = np.asarray(image, np.float64) - np.mean(np.asarray(image, np.float64))
+    return np.mean(centred * np.roll(centred, 1, axis)) / np.mean(centred**2)
+
+
+@pytest.mark.parametrize(("exact", "mean"), [(False, 640.0), (True, 640.0), (True, 4.0)])
+def test_counts_have_the_variance_of_poisson_and_are_white(exact, mean):
+    counts = detector.sample_counts(KEY, jnp.full((1024, 1024), mean), exact)
+    sample = np.asarray(counts, np.float64)
+    np.testing.assert_allclose(sample.mean(), mean, rtol=0.002)
+    np.testing.assert_allclose(sample.var() / sample.mean(), 1.0, atol=0.005)
+    assert abs(lag_correlation(sample, 0)) < 0.005
+    assert abs(lag_correlation(sample, 1)) < 0.005
+    power = np.abs(np.fft.rfft2(sample - mean)) ** 2 / sample.size / mean
+    fy, fx = np.meshgrid(np.fft.fftfreq(1024), np.fft.rfftfreq(1024), indexing="ij")
+    # 16 rings of equal area up to Nyquist: some 25 700 independent coefficients, a standard error
+    # of 0.6 % each.
+    ring = np.floor(64 * (fy**2 + fx**2)).astype(int)
+    for i in range(16):
+        np.testing.assert_allclose(power[(ring == i) & (fx > 0)].mean(), 1.0, atol=0.02)
+
+
+def test_exact_counts_follow_the_poisson_law():
+    counts = np.asarray(detector.sample_counts(KEY, jnp.full((256, 256), 3.0), exact=True)).astype(
+        int
+    )
+    observed = np.bincount(counts.ravel(), minlength=12)
+    expected = stats.poisson.pmf(np.arange(11), 3.0) * counts.size
+    observed = np.append(observed[:11], observed[11:].sum())
+    expected = np.append(expected, counts.size - expected.sum())
+    assert stats.chisquare(observed, expected).pvalue > 0.001
+
+
+def test_limit_and_exact_law_agree_at_many_counts():
+    expected = jnp.full((128, 128), 400.0)
+    exact = np.asarray(detector.sample_counts(KEY, expected, exact=True)).ravel()
+    # Counts are whole numbers: compare after half a count of uniform dither.
+    dithered = exact + np.random.default_rng(0).uniform(-0.5, 0.5, exact.size)
+    limit = np.asarray(detector.sample_counts(jax.random.key(12), expected)).ravel()
+    # The remaining skew 1/sqrt(400) moves the distribution function by at most 0.0034; the test
+    # allows 0.02.
+    assert stats.ks_2samp(dithered, limit).statistic < 0.02
+
+
+def test_noise_follows_the_local_expectation():
+    expected = jnp.broadcast_to(jnp.asarray([[50.0], [800.0]]), (2, 200000))
+    counts = np.asarray(detector.sample_counts(KEY, expected))
+    np.testing.assert_allclose(counts.var(1), [50.0, 800.0], rtol=0.015)
+
+
+def test_expected_counts():
+    counts = detector.expected_counts(jnp.full((2, 3), 0.9), 40.0, 0.8, 4.0)
+    np.testing.assert_allclose(counts, 0.9 * 40 * 0.8 * 16, rtol=1e-6)
+
+
+def test_gain_residual_adds_up_its_parts():
+    draw = jax.jit(lambda *parts: detector.gain_residual(KEY, (512, 512), *parts))
+    gain = np.asarray(draw(0.01, 0.02, 0.03), np.float64)
+    np.testing.assert_allclose(gain.mean(), 1.0, atol=0.05)
+    tiles = gain.reshape(2, 256, 4, 128)
+    within = tiles - tiles.mean((1, 3), keepdims=True)
+    rows, columns = within.mean(3, keepdims=True), within.mean(1, keepdims=True)
+    np.testing.assert_allclose((within - rows - columns).std(), 0.01, rtol=0.02)
+    lines = np.asarray(draw(0.0, 0.02, 0.0)) - 1
+    np.testing.assert_allclose(lines.mean(1).std(), 0.02, rtol=0.15)
+    np.testing.assert_allclose(lines.mean(0).std(), 0.02, rtol=0.15)
+    seams = np.asarray(detector.gain_residual(KEY, (64, 64), 0.0, 0.0, 0.03))
+    assert len(np.unique(seams)) == 8
+    assert np.ptp(seams[:32, :16]) == 0
+
+
+@pytest.mark.parametrize("count", [0, 3, 32])
+def test_hot_and_dead_pixels_come_in_the_number_asked_for(count):
+    image = jnp.zeros((512, 512))
+    add = jax.jit(lambda n: detector.add_hot_pixels(KEY, image, n, (50.0, 60.0)))
+    hot = np.asarray(add(count))
+    assert count - 1 <= np.count_nonzero(hot) <= count
+    assert hot.sum() == 0 if count == 0 else 50 * count <= hot.sum() <= 60 * count
+    dead = np.asarray(detector.replace_dead_pixels(KEY, image, count, -7.0))
+    assert count - 1 <= np.count_nonzero(dead == -7.0) <= count
+    assert set(np.unique(dead)) <= {0.0, -7.0}
+
+
+def test_vignetting_is_brightest_at_its_centre_and_loses_its_depth():
+    bright = np.asarray(detector.vignetting((33, 65), 0.15, centre_y=0.0, centre_x=0.0, radius=0.5))
+    assert np.unravel_index(bright.argmax(), bright.shape) == (16, 32)
+    np.testing.assert_allclose(bright.max(), 1.0, atol=1e-6)
+    edge = 1 - 0.15 + 0.15 * np.exp(-((32 / 32.5) ** 2) / 0.5)
+    np.testing.assert_allclose(bright[16, 0], edge, atol=1e-5)
+    np.testing.assert_allclose(detector.vignetting((8, 8), 0.0), 1.0)
+
+
+def test_edge_fringes_are_those_of_fresnel():
+    u = np.linspace(-6, 6, 2401)
+    sine, cosine = special.fresnel(u)
+    expected = 0.5 * ((0.5 + cosine) ** 2 + (0.5 + sine) ** 2)
+    ours = np.asarray(detector.fresnel_edge(jnp.asarray(u, jnp.float32)))
+    np.testing.assert_allclose(ours, expected, atol=0.006)
+    np.testing.assert_allclose(ours[u == 0], 0.25, atol=0.002)
+
+
+def test_beam_edge_lights_the_disc_alone():
+    light = np.asarray(detector.beam_edge((64, 64), 32.0, 32.0, 20.0, 1.0))
+    np.testing.assert_allclose(light[32, 32], 1.0, atol=0.05)
+    assert light[32, 60] < 0.01
+    np.testing.assert_allclose(light[32, 52], 0.25, atol=0.005)
+
+
+def test_noise_dip_and_mtf_have_their_transfer():
+    noise = jax.random.normal(KEY, (512, 512))
+    before = np.asarray(radial_power_spectrum(noise))
+    frequency = np.arange(257) / 512
+    dipped = np.asarray(radial_power_spectrum(detector.dip_noise_power(noise, 0.2, 0.1)))
+    expected = (1 - 0.2 * np.exp(-((frequency / 0.1) ** 2))) ** 2
+    np.testing.assert_allclose(dipped[4:] / before[4:], expected[4:], rtol=0.01)
+    blurred = np.asarray(radial_power_spectrum(detector.blur_by_mtf(noise, 0.25)))
+    np.testing.assert_allclose(blurred[8:] / before[8:], np.exp(-8 * frequency[8:]), rtol=0.01)
+
+
+def test_read_noise_adds_its_variance_to_that_of_the_counts():
+    counts = detector.sample_counts(KEY, jnp.full((400, 400), 100.0))
+    read = np.asarray(detector.add_read_noise(jax.random.key(1), counts, 10.0))
+    np.testing.assert_allclose(read.var(), 200.0, rtol=0.02)
+
+
+def test_quantised_values_lie_on_their_levels():
+    image = jnp.asarray([[-5.0, 0.26, 0.74, 1000.0]])
+    np.testing.assert_allclose(detector.quantise(image, 0.5, -1.0, 256), [[-1.0, 0.5, 0.5, 126.5]])
