@@ -42,14 +42,15 @@ def read(path: Path, options: CoordinateOptions) -> list[Picks]:
             f"{path}: has no {absent[0]}; expected locations (export the passthrough file too)"
         )
     names = [_as_text(name) for name in table[_PATH].tolist()]
-    ny, nx = np.asarray(table[_SHAPE], np.float64).reshape(-1, 2).T
-    fraction_x, fraction_y = (np.asarray(table[name], np.float64).reshape(-1) for name in (_X, _Y))
+    ny, nx = _numbers(table, _SHAPE, path, width=2).T
+    fraction_x, fraction_y = (_numbers(table, name, path)[:, 0] for name in (_X, _Y))
     y = fraction_y * ny if options.flip_y is False else (1 - fraction_y) * ny
     extra = {"cryosparc_uid": table["uid"]} if "uid" in fields else {}
-    score = next((table[name] for name in _SCORES if name in fields), None)
+    score = next((_numbers(table, name, path)[:, 0] for name in _SCORES if name in fields), None)
     picks = make_picks("", fraction_x * nx * options.scale, y * options.scale, score, extra=extra)
-    _check_finite(picks, path)
-    size = _pixel_size(table, options)
+    if not np.isfinite([picks.x, picks.y, picks.score]).all():
+        raise InputError(f"{path}: a location or score is not a finite number")
+    size = _pixel_size(table, path, options)
     return [_finish(part, size, options) for part in group_by_micrograph(names, picks)]
 
 
@@ -81,14 +82,17 @@ def _load(path: Path) -> np.ndarray:
     return table.reshape(-1)
 
 
-def _check_finite(picks: Picks, path: Path) -> None:
-    if not np.isfinite([picks.x, picks.y, picks.score]).all():
-        raise InputError(f"{path}: a location or score is not a finite number")
+def _numbers(table: np.ndarray, name: str, path: Path, width: int = 1) -> np.ndarray:
+    try:
+        return np.asarray(table[name], np.float64).reshape(len(table), width)
+    except (TypeError, ValueError) as error:
+        kind = table.dtype[name]
+        raise InputError(f"{path}: {name} is {kind}, expected {width} numbers a row") from error
 
 
-def _pixel_size(table: np.ndarray, options: CoordinateOptions) -> float | None:
+def _pixel_size(table: np.ndarray, path: Path, options: CoordinateOptions) -> float | None:
     if _PIXEL in (table.dtype.names or ()) and len(table):
-        size = float(np.asarray(table[_PIXEL]).reshape(-1)[0])
+        size = float(_numbers(table, _PIXEL, path)[0, 0])
         if np.isfinite(size) and size > 0:
             return float(f"{size:.6g}")
     return options.pixel_size_angstrom
@@ -98,10 +102,14 @@ def _as_text(name: bytes | str) -> str:
     return name.decode("utf-8", errors="surrogateescape") if isinstance(name, bytes) else str(name)
 
 
+def _as_bytes(name: str) -> bytes:
+    return name.encode("utf-8", errors="surrogateescape")
+
+
 def write(path: Path, picks: Sequence[Picks], options: CoordinateOptions) -> None:
     """Write every micrograph's locations; the size of each micrograph must be known."""
     tables = [
-        _table(part, options, max(len(part.micrograph.encode()) for part in picks))
+        _table(part, options, max(len(_as_bytes(part.micrograph)) for part in picks))
         for part in picks
     ]
     table = np.concatenate(tables) if tables else np.zeros(0, _dtype(1))
