@@ -25,7 +25,7 @@ from jaxpick.evaluate.evaluation import (
     ProtocolName,
     evaluate,
 )
-from jaxpick.evaluate.text import as_csv, summary_text
+from jaxpick.evaluate.text import as_csv, curve_text, point_text, summary_text
 from jaxpick.io.coordinates import read_picks
 from jaxpick.io.files import write_text
 from jaxpick.spec import require
@@ -100,9 +100,10 @@ def _write(out: Path, outcome: Evaluation) -> None:
     for name in ("curve", "per_micrograph", "matches"):
         write_text(out / f"{name}.csv", as_csv(getattr(outcome, name)))
     figures: Any = outcome.metrics
-    marked = {name: (p["recall"], p["precision"]) for name, p in figures["thresholds"].items()}
+    points = figures["thresholds"].items()
+    marked = {f"{name}: {point_text(p)}": (p["recall"], p["precision"]) for name, p in points}
     title = f"{figures['protocol']}, radius {figures['match_radius_angstrom']:.0f} Å"
-    _plot.precision_recall(out / "curve.png", {"pooled": outcome.curve}, marked, title)
+    _plot.precision_recall(out / "curve.png", {curve_text(figures): outcome.curve}, marked, title)
 
 
 if __name__ == "__main__":

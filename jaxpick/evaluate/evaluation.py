@@ -10,6 +10,7 @@ import numpy as np
 from jaxpick.evaluate import tables
 from jaxpick.evaluate.bootstrap import draw_micrographs
 from jaxpick.evaluate.curves import average_precision, best_threshold
+from jaxpick.evaluate.hints import orientation_hint
 from jaxpick.evaluate.pairs import Pair, Pairing, Terms, pair_micrographs
 from jaxpick.evaluate.protocols import PROTOCOLS, Protocol
 from jaxpick.evaluate.tables import Ranking, Row
@@ -245,6 +246,7 @@ def _settings(spec: EvaluateSpec, protocol: Protocol, pairing: Pairing) -> Row:
         "truths_in_margin": pairing.truths_in_margin,
         "picks_off_image": pairing.picks_off_image,
         "truths_off_image": pairing.truths_off_image,
+        "orientation_hint": orientation_hint(pairing.pairs),
         "micrographs": len(pairing.pairs),
         "micrographs_without_picks": list(pairing.without_picks),
         "micrographs_without_truth": list(pairing.without_truth),

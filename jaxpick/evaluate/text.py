@@ -36,6 +36,19 @@ def summary_text(metrics: Mapping[str, Any]) -> str:
     return "\n".join([*lines, *_remarks(metrics)])
 
 
+def curve_text(metrics: Mapping[str, Any]) -> str:
+    """Return the label of a curve."""
+    average, micrographs = metrics["average_precision"], metrics["micrographs"]
+    known = "" if average is None else f", average precision {average:.3f}"
+    return f"{micrographs} micrographs{known}"
+
+
+def point_text(point: Mapping[str, Any]) -> str:
+    """Return the label of a point on a curve: its F1 and threshold."""
+    threshold = "every pick" if point["threshold"] is None else f"score ≥ {point['threshold']:.3g}"
+    return f"F1 {_number(point['f1'])}, {threshold}"
+
+
 def _remarks(metrics: Mapping[str, Any]) -> list[str]:
     remarks = []
     for side in ("without_picks", "without_truth"):
@@ -47,6 +60,8 @@ def _remarks(metrics: Mapping[str, Any]) -> list[str]:
             remarks.append(f"{count} {side} left out in the margin")
         if count := metrics[f"{side}_off_image"]:
             remarks.append(f"{count} {side} lie off their image: is the scale or the origin right?")
+    if hint := metrics["orientation_hint"]:
+        remarks.append(f"look at this: {hint}")
     return remarks
 
 

@@ -223,3 +223,21 @@ def test_intervals_are_seeded_and_absent_for_one_micrograph(two_micrographs):
     assert (low, high) == pytest.approx((1 / 2, 2 / 3))
     single = evaluate(picks[:1], truth[:1], spec=spec).metrics
     assert single["intervals"] == {} and single["average_precision_interval"] is None
+
+
+@pytest.mark.parametrize(
+    ("turn", "remark"),
+    [
+        (lambda x, y: (x, 99 - y), "flipped in y"),
+        (lambda x, y: (119 - x, y), "flipped in x"),
+        (lambda x, y: (y, x), "exchanged"),
+    ],
+)
+def test_a_wrong_orientation_is_remarked(turn, remark):
+    rng = np.random.default_rng(0)
+    x, y = rng.uniform(0, 120, 40), rng.uniform(0, 100, 40)
+    truth = [picks_at("a", np.stack([x, y], 1))]
+    turned = [picks_at("a", np.stack(turn(x, y), 1))]
+    spec = spec_with(radius_fraction=0.1)
+    assert remark in evaluate(turned, truth, spec=spec).metrics["orientation_hint"]
+    assert evaluate(truth, truth, spec=spec).metrics["orientation_hint"] is None

@@ -23,20 +23,22 @@ PUBLISHED_F1 = {
 }
 
 
+@pytest.fixture(scope="module")
+def truth(data):
+    """CryoPPP's particles of the ten micrographs."""
+    return read_picks(f"{data}/coordinates/empiar_10017/Falcon*.csv")
+
+
 @pytest.mark.real_data
 @pytest.mark.parametrize("picker", sorted(PUBLISHED_F1))
-def test_published_pickers_on_beta_galactosidase(data, picker):
-    folder = data / "coordinates" / "empiar_10017"
-    truth = read_picks(f"{folder}/Falcon*.csv")
-    metrics = evaluate(
-        read_picks(folder / "other" / picker), truth, spec=BETA_GALACTOSIDASE
-    ).metrics
+def test_published_pickers_on_beta_galactosidase(data, truth, picker):
+    picks = read_picks(data / "coordinates" / "empiar_10017" / "other" / picker)
+    metrics = evaluate(picks, truth, spec=BETA_GALACTOSIDASE).metrics
     assert metrics["f1"] == pytest.approx(PUBLISHED_F1[picker], abs=0.02)
 
 
 @pytest.mark.real_data
-def test_the_unlabelled_margin_of_beta_galactosidase(data):
-    truth = read_picks(f"{data}/coordinates/empiar_10017/Falcon*.csv")
+def test_the_unlabelled_margin_of_beta_galactosidase(truth):
     spec = EvaluateSpec(
         diameter_angstrom=191.0,
         pixel_size_angstrom=1.77,
