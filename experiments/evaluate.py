@@ -103,6 +103,7 @@ def _write(out: Path, outcome: Evaluation) -> None:
     points = figures["thresholds"].items()
     marked = {f"{name}: {point_text(p)}": (p["recall"], p["precision"]) for name, p in points}
     title = f"{figures['protocol']}, radius {figures['match_radius_angstrom']:.0f} Å"
+    title += "\nPoints: the picks above a threshold, matched alone"
     _plot.precision_recall(out / "curve.png", {curve_text(figures): outcome.curve}, marked, title)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from jaxpick.evaluate.curves import average_precision, score_curve
+from jaxpick.evaluate.curves import Curve, average_precision, ends_of_ties
 
 Interval = tuple[float, float]
 
@@ -62,11 +62,17 @@ def average_precision_interval(
     A pick weighs as much as its micrograph is often drawn.
     """
     order = np.argsort(-score, kind="stable")
-    score, is_hit, micrograph = score[order], is_hit[order], micrograph[order]
-    values = []
+    is_last, hit, micrograph = ends_of_ties(score[order]), is_hit[order], micrograph[order]
+    thresholds, values = score[order][is_last], []
     for draw in draws:
-        times = np.bincount(draw, minlength=len(num_true)).astype(float)
-        curve = score_curve(score, is_hit, float(times @ num_true), times[micrograph])
+        times = np.bincount(draw, minlength=len(num_true)).astype(np.float64)
+        weight = times[micrograph]
+        curve = Curve(
+            threshold=thresholds,
+            picked=np.cumsum(weight)[is_last],
+            matched=np.cumsum(weight * hit)[is_last],
+            num_true=float(times @ num_true),
+        )
         value = average_precision(curve)
         values.append(float("nan") if value is None else value)
     return percentile_interval(np.asarray(values, float), level)

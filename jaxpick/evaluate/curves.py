@@ -102,13 +102,18 @@ def score_curve(
     order = np.argsort(-score, kind="stable")
     ordered = score[order]
     weights = np.ones(len(score)) if weight is None else weight[order]
-    is_last = np.append(ordered[1:] != ordered[:-1], True)[: len(ordered)]
+    is_last = ends_of_ties(ordered)
     return Curve(
         threshold=ordered[is_last],
         picked=np.cumsum(weights)[is_last],
         matched=np.cumsum(weights * is_hit[order])[is_last],
         num_true=float(num_true),
     )
+
+
+def ends_of_ties(ordered: Float[np.ndarray, " pick"]) -> Bool[np.ndarray, " pick"]:
+    """Return which of the sorted scores is the last of its equals."""
+    return np.append(ordered[1:] != ordered[:-1], True)[: len(ordered)]
 
 
 def average_precision(curve: Curve) -> float | None:

@@ -13,6 +13,8 @@ def orientation_hint(pairs: Sequence[Pair]) -> str | None:
     Far more: at least 20, and twice as many as there are now. Flips need the micrographs' shapes.
     """
     now = _num_matched(pairs)
+    if 2 * now > sum(min(len(pair.picks), len(pair.truth)) for pair in pairs):
+        return None
     for change in ("flipped in y", "flipped in x", "with x and y exchanged"):
         changed = [_changed(pair, change) for pair in pairs]
         found = _num_matched(changed)
