@@ -68,7 +68,7 @@ def place(
     return best
 
 
-def clash_share(first: Points, others: Points) -> float:
+def clash_share(first: Points, others: Float[np.ndarray, "other 3"]) -> float:
     """Return the share of `first`'s beads nearer than 4.5 angstrom to any of `others` (exact)."""
     distance, _ = cKDTree(others).query(first, distance_upper_bound=CLASH_DISTANCE_ANGSTROM)
     return float(np.mean(np.isfinite(distance)))

@@ -1,8 +1,10 @@
 """Projections at exact poses as central slices of a volume's Fourier transform, on the device.
 
-The volume is divided by the real-space fall-off of linear interpolation (sinc^2), padded twofold,
-transformed once; a projection is then a plane of trilinear samples and one inverse transform:
-2 to 3 % from the exact sum. The origin of volume and image is voxel / pixel `box // 2`.
+The volume is divided by the real-space fall-off of a quadratic B-spline (sinc^3), padded twofold,
+transformed once; a projection is then a plane of spline samples and one inverse transform. Linear
+interpolation would be 5 % off at poses whose samples fall on grid points, where it does not
+interpolate and the division is not undone; the spline is within 1 % at all poses. The origin of
+volume and image is voxel / pixel `box // 2`.
 """
 
 import dataclasses
@@ -37,7 +39,7 @@ def fourier_volume(
 ) -> FourierVolume:
     """Transform a volume (z, y, x), in volt, for slicing; its box is even."""
     box = volume.shape[0]
-    axis = jnp.sinc((jnp.arange(box, dtype=jnp.float32) - box // 2) / (PAD * box)) ** 2
+    axis = jnp.sinc((jnp.arange(box, dtype=jnp.float32) - box // 2) / (PAD * box)) ** 3
     fall_off = axis[:, None, None] * axis[None, :, None] * axis[None, None, :]
     margin = (PAD * box - box) // 2
     padded = jnp.pad(volume.astype(jnp.float32) / fall_off, margin)
@@ -56,7 +58,7 @@ def project_slice(volume: FourierVolume, rotation: Float[Array, "3 3"]) -> Float
     ky = jnp.fft.fftfreq(box, 1.0 / box)[:, None]
     kx = jnp.arange(box // 2 + 1, dtype=jnp.float32)[None, :]
     plane = kx[..., None] * rotation[0][None, None, :] + ky[..., None] * rotation[1][None, None, :]
-    sampled = _trilinear(volume.spectrum, PAD * plane)
+    sampled = _spline_samples(volume.spectrum, PAD * plane)
     inside = kx**2 + ky**2 < (box // 2) ** 2
     image = jnp.fft.irfft2(jnp.where(inside, sampled, 0.0), s=(box, box))
     return jnp.fft.fftshift(image) * volume.voxel_angstrom
@@ -76,18 +78,20 @@ def specimen_volume(
     )
 
 
-def _trilinear(
+def _spline_samples(
     spectrum: Complex[Array, "fz fy fx"], xyz: Float[Array, "ky kx 3"]
 ) -> Complex[Array, "ky kx"]:
-    """Sample the periodic spectrum at points (x, y, z) in grid steps."""
-    low = jnp.floor(xyz)
-    fraction = xyz - low
-    index = low.astype(jnp.int32)
-    total = jnp.zeros(xyz.shape[:-1], spectrum.dtype)
-    for corner in np.ndindex(2, 2, 2):
-        shift = jnp.array(corner, jnp.int32)[None, None, :]
-        weight = jnp.prod(jnp.where(shift == 1, fraction, 1.0 - fraction), axis=-1)
-        x, y, z = jnp.moveaxis(index + shift, -1, 0)
-        size = spectrum.shape[0]
-        total += weight * spectrum[z % size, y % size, x % size]
-    return total
+    """Sum the 27 nearest values of the periodic spectrum with a quadratic B-spline's shares."""
+    nearest = jnp.round(xyz)
+    offset = xyz - nearest
+    shares = jnp.stack([0.5 * (0.5 - offset) ** 2, 0.75 - offset**2, 0.5 * (0.5 + offset) ** 2])
+    size = spectrum.shape[0]
+    steps = jnp.arange(-1, 2, dtype=jnp.int32)[:, None, None, None]
+    index = (nearest.astype(jnp.int32)[None] + steps) % size
+
+    def plane_of(step: int) -> Complex[Array, "ky kx"]:
+        z, y, x = step // 9, step // 3 % 3, step % 3
+        share = shares[z, ..., 2] * shares[y, ..., 1] * shares[x, ..., 0]
+        return share * spectrum[index[z, ..., 2], index[y, ..., 1], index[x, ..., 0]]
+
+    return sum((plane_of(step) for step in range(1, 27)), plane_of(0))

@@ -1,0 +1,76 @@
+"""Fourier slices against rotated real-space sums and against the beads' own projection."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from jaxpick.simulate.bank import project_specimen
+from jaxpick.simulate.domains import globule
+from jaxpick.simulate.rotations import matrix_from_euler
+from jaxpick.simulate.slices import fourier_volume, project_slice, specimen_volume
+from jaxpick.simulate.specimens import Specimen, centred
+
+BOX, VOXEL = 40, 4.0
+ANGLES = np.array([[0, 0, 0], [25, 40, 100], [-160, 90, 12], [70, 150, -80]], np.float32)
+
+
+def body():
+    positions = globule(np.random.default_rng(0), 150.0).astype(np.float32)
+    return centred(
+        Specimen(
+            name="body",
+            positions_angstrom=positions,
+            potential_volt_angstrom3=np.full(len(positions), 458.0, np.float32),
+            form_weight=np.ones(1),
+            form_b_angstrom2=np.array([300.0]),
+            mass_kda=150.0,
+            group="body",
+        )
+    )
+
+
+@pytest.fixture(scope="module")
+def slices():
+    volume = specimen_volume(body(), box_px=BOX, voxel_angstrom=VOXEL)
+    rotations = matrix_from_euler(jnp.asarray(ANGLES))
+    transform = fourier_volume(jnp.asarray(volume), VOXEL)
+    images = jax.jit(jax.vmap(project_slice, (None, 0)))(transform, rotations)
+    return volume, np.asarray(rotations), np.asarray(images)
+
+
+def in_circle(images):
+    """Leave out what a slice leaves out: frequencies beyond the Nyquist circle."""
+    fy, fx = np.fft.fftfreq(BOX)[:, None], np.fft.rfftfreq(BOX)[None, :]
+    return np.fft.irfft2(np.fft.rfft2(images) * (fx**2 + fy**2 < 0.25), s=(BOX, BOX))
+
+
+def test_slices_are_within_a_percent_of_the_splat(slices):
+    _, rotations, images = slices
+    exact = in_circle(project_specimen(body(), rotations, box_px=BOX, pixel_angstrom=VOXEL))
+    error = np.sqrt(np.mean((images - exact) ** 2, axis=(1, 2)) / np.mean(exact**2, axis=(1, 2)))
+    assert error.max() < 0.01
+    a, b = np.fft.rfft2(images), np.fft.rfft2(exact)
+    ring = np.hypot(np.fft.fftfreq(BOX)[:, None], np.fft.rfftfreq(BOX)[None, :]) * BOX
+    for low in range(int(0.8 * BOX // 2)):
+        shell = (ring >= low) & (ring < low + 1)
+        power = np.sum(np.abs(a[:, shell]) ** 2) * np.sum(np.abs(b[:, shell]) ** 2)
+        assert np.sum((a * b.conj())[:, shell]).real / np.sqrt(power) > 0.99
+
+
+def test_slices_are_rotated_real_space_sums(slices):
+    volume, rotations, images = slices
+    for rotation, image in zip(rotations, images, strict=True):
+        # affine_transform wants each output voxel's origin: x_body = A^T x_image, as (z, y, x).
+        matrix = rotation.T[::-1, ::-1]
+        offset = BOX // 2 - matrix @ np.full(3, BOX // 2)
+        turned = ndimage.affine_transform(volume, matrix, offset, order=5)
+        summed = in_circle(turned.sum(axis=0) * VOXEL)
+        assert np.sqrt(np.mean((image - summed) ** 2) / np.mean(summed**2)) < 0.03
+
+
+def test_untilted_slice_is_the_sum_along_z(slices):
+    volume, _, images = slices
+    summed = in_circle(volume.sum(axis=0) * VOXEL)
+    np.testing.assert_allclose(images[0], summed, atol=0.01 * summed.max())
