@@ -123,7 +123,7 @@ def refine_centroid(
     return jax.vmap(centroid)(centre_yx)
 
 
-def _window_max(image: Image, sides: tuple[int, int]) -> Image:
+def _window_max(image: Image, sides: tuple[int, int]) -> Float[Array, "windows_y windows_x"]:
     return lax.reduce_window(image, _LOWEST, lax.max, sides, (1, 1), "VALID")
 
 

@@ -250,7 +250,7 @@ def _position_error(
     return noise * spec.noise_px * moment / np.where(mass == 0, np.nan, mass)
 
 
-def _lighter_of_close(blobs: Blobs, separation: float) -> Bool[np.ndarray, " blob"]:
+def _lighter_of_close(blobs: Blobs, separation: int) -> Bool[np.ndarray, " blob"]:
     """Mark every blob with a heavier one nearer than the separation; at equal mass, the one
     nearer the origin.
     """

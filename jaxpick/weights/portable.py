@@ -134,24 +134,28 @@ def _read_card(path: Path) -> dict[str, Any]:
         raise InputError(
             f"{path}: expected JSON, got a damaged or foreign file ({error})"
         ) from error
-    if not isinstance(card, dict) or card.get("format") != FORMAT or "arrays" not in card:
+    if not isinstance(card, dict) or card.get("format") != FORMAT:
         found = card.get("format") if isinstance(card, dict) else type(card).__name__
         raise InputError(f"{path}: expected format {FORMAT!r}, got {found!r}")
     if card.get("version") != VERSION:
         found = card.get("version")
         raise InputError(f"{path}: expected version {VERSION} of the format, got {found!r}")
+    arrays = card.get("arrays")
+    if not isinstance(arrays, dict) or not all(isinstance(a, dict) for a in arrays.values()):
+        raise InputError(f"{path}: expected a description of each array under 'arrays'")
     return card
 
 
 def _read_arrays(path: Path, described: Mapping[str, Any]) -> dict[str, np.ndarray]:
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # Opened here, since numpy leaves the file open where it is truncated.
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
     except FileNotFoundError as error:
         raise InputError(
             f"{path}: expected the arrays that {CARD_NAME} describes, but it is missing"
         ) from error
-    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(
             f"{path}: expected arrays, got a truncated or foreign file ({error})"
         ) from error
@@ -159,7 +163,7 @@ def _read_arrays(path: Path, described: Mapping[str, Any]) -> dict[str, np.ndarr
         names = sorted(set(arrays) ^ set(described))[:3]
         raise InputError(f"{path}: expected the arrays of {CARD_NAME}, they differ in {names}")
     for name, array in arrays.items():
-        if _checksum(array) != described[name]["crc32"]:
+        if _checksum(array) != described[name].get("crc32"):
             raise InputError(
                 f"{path}: array {name} is not the one that {CARD_NAME} describes; save both again"
             )
