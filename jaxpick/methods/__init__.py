@@ -1,0 +1,24 @@
+"""The methods by name; each is one file in the order of its paper's method section.
+
+Every method's module has `Spec` (a frozen spec with the paper's numbers as defaults), `training_stages(spec, bank)` and
+`make_picker(spec, params, diameter_angstrom, decode, margin_angstrom)`.
+"""
+
+import importlib
+from types import ModuleType
+
+from jaxpick.spec import SpecError
+
+NAMES = ("parsed", "unet")
+DEFAULT = "unet"
+
+
+def get(name: str) -> ModuleType:
+    """Return the module of a method.
+
+    Raises:
+        SpecError: for an unknown name; the message lists the known ones.
+    """
+    if name not in NAMES:
+        raise SpecError(f"method: expected one of {', '.join(NAMES)}, got {name!r}")
+    return importlib.import_module(f"jaxpick.methods.{name}")

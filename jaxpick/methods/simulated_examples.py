@@ -1,0 +1,171 @@
+"""Training examples drawn from the simulator, the same for every method that learns from it.
+
+Fields are simulated at the working pixel and normalised as a micrograph is when it is picked, so that training and picking
+see the same thing. Particles hidden under others are neither wanted nor punished.
+"""
+
+import dataclasses
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from jaxpick.preprocess.working import WorkingSpec, normalise
+from jaxpick.simulate.bank import Bank
+from jaxpick.simulate.priors import (
+    DetectorPrior,
+    DiameterPixels,
+    IcePrior,
+    MicroscopePrior,
+    Priors,
+    ProcessingPrior,
+    ScenePrior,
+)
+from jaxpick.simulate.render import Simulated, simulate_micrograph
+from jaxpick.spec import require
+from jaxpick.typing import Image, RandomKey
+
+TRAINING_PRIORS = Priors(
+    pixel=DiameterPixels(diameter_px=(15.0, 17.0), diameter_error=0.2),
+    microscope=MicroscopePrior(dose_e_per_angstrom2=(2.0, 80.0), defocus_um=(0.5, 4.5)),
+    ice=IcePrior(structure=(0.05, 10.0)),
+    scene=ScenePrior(empty_probability=0.1),
+    detector=DetectorPrior(gain_residue=(0.001, 0.006), gain_probability=0.15),
+    processing=ProcessingPrior(
+        low_pass_probability=0.5,
+        low_pass_diameters=(0.1, 0.55),
+        high_pass_probability=0.3,
+        local_contrast_probability=0.15,
+        tone_probability=0.2,
+        eight_bit_probability=0.3,
+    ),
+)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FieldSpec:
+    """The simulated fields that a method is trained on.
+
+    Attributes:
+        priors: what a field may look like; wider than the physics where shared files are (denoised, 8-bit, few electrons).
+        field_px: side of a field in working pixels.
+        max_particles: slots for particles.
+        max_distractors: slots for aggregates and small proteins.
+    """
+
+    priors: Priors = TRAINING_PRIORS
+    field_px: int = 192
+    max_particles: int = 160
+    max_distractors: int = 48
+
+    def __post_init__(self) -> None:
+        require(
+            self.field_px >= 32 and self.field_px % 4 == 0,
+            "field_px",
+            self.field_px,
+            "a multiple of 4 from 32",
+        )
+        require(self.max_particles > 0, "max_particles", self.max_particles, "a positive number")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TargetSpec:
+    """What a segmenter is to draw for each particle.
+
+    Attributes:
+        kind: `mass`, the projected-mass mask (PARSED's "ground-truth particle-segmentation map"), or `disc`.
+        disc_fraction: radius of the disc in radii of the particle; below 1, neighbours stay apart.
+        overlap_limit: particles covered by others over a larger share of their disc are ignored.
+    """
+
+    kind: Literal["mass", "disc"] = "disc"
+    disc_fraction: float = 0.5
+    overlap_limit: float = 0.6
+
+    def __post_init__(self) -> None:
+        require(
+            0 < self.disc_fraction <= 1.5,
+            "disc_fraction",
+            self.disc_fraction,
+            "above 0, at most 1.5",
+        )
+        require(
+            0 < self.overlap_limit <= 1, "overlap_limit", self.overlap_limit, "above 0, at most 1"
+        )
+
+
+def draw_field(key: RandomKey, bank: Bank, spec: FieldSpec) -> Simulated:
+    """Simulate one field."""
+    shape = (spec.field_px, spec.field_px)
+    return simulate_micrograph(
+        key, spec.priors, bank, shape, spec.max_particles, spec.max_distractors
+    )
+
+
+def segmentation_example(
+    key: RandomKey, bank: Bank, field: FieldSpec, target: TargetSpec, working: WorkingSpec
+) -> dict[str, Array]:
+    """Return one field with the map to be drawn: `image`, `target` (0 or 1) and `weight` (0 where ignored), all (y, x)."""
+    simulated = draw_field(key, bank, field)
+    wanted = (
+        simulated.distance <= target.disc_fraction if target.kind == "disc" else simulated.mask_mass
+    )
+    hidden = overlap_map(simulated) > target.overlap_limit
+    return {
+        "image": normalise(simulated.image, working),
+        "target": jnp.where(wanted & ~hidden, 1.0, 0.0),
+        "weight": jnp.where(wanted & hidden, 0.0, 1.0),
+    }
+
+
+def overlap_map(simulated: Simulated) -> Image:
+    """Return, at each pixel, how far the nearest particle's disc is covered by others."""
+    fraction = jnp.concatenate([jnp.zeros(1), simulated.truth.overlap_fraction])
+    return fraction[simulated.nearest]
+
+
+def patch_example(
+    key: RandomKey,
+    bank: Bank,
+    field: FieldSpec,
+    working: WorkingSpec,
+    patch_px: int,
+    num_patches: int,
+    least_distance: float = 1.2,
+) -> dict[str, Array]:
+    """Return particle and non-particle patches of one field, half each.
+
+    Args:
+        patch_px: side of a patch.
+        num_patches: patches of the field, even.
+        least_distance: of a non-particle's centre to any particle's, in radii of the particle (1.2 radii are 0.6 of the
+            box, as in DeepPicker).
+
+    Returns:
+        `image` (patch, y, x), `label` (patch,), `weight` (patch,): 0 where the field has no such place.
+    """
+    field_key, particle_key, other_key = jax.random.split(key, 3)
+    simulated = draw_field(field_key, bank, field)
+    half = num_patches // 2
+    truth = simulated.truth
+    usable = truth.valid & truth.is_inside & ~truth.is_broken
+    usable &= truth.overlap_fraction < 0.6
+    slot = jax.random.categorical(particle_key, jnp.where(usable, 0.0, -1e9), shape=(half,))
+    far = (simulated.distance >= least_distance).ravel()
+    place = jax.random.categorical(other_key, jnp.where(far, 0.0, -1e9), shape=(half,))
+    elsewhere = jnp.stack([place // field.field_px, place % field.field_px], axis=1)
+    centres = jnp.concatenate(
+        [jnp.round(truth.centre_yx_px[slot]).astype(jnp.int32), elsewhere.astype(jnp.int32)]
+    )
+    image = normalise(simulated.image, working)
+    patches = jax.vmap(lambda centre: cut_patch(image, centre, patch_px))(centres)
+    label = jnp.repeat(jnp.array([1, 0]), half, total_repeat_length=num_patches)
+    exists = jnp.where(label == 1, jnp.any(usable), jnp.any(far))
+    return {"image": patches, "label": label, "weight": exists.astype(jnp.float32)}
+
+
+def cut_patch(image: Image, centre_yx: Array, patch_px: int) -> Float[Array, "patch_y patch_x"]:
+    """Cut a square around a whole-pixel centre, zero (the mean) beyond the border."""
+    padded = jnp.pad(image, patch_px // 2)
+    return jax.lax.dynamic_slice(padded, (centre_yx[0], centre_yx[1]), (patch_px, patch_px))
