@@ -7,6 +7,7 @@ circular complex normal spectrum, so that no pixel knows of its mirror image thr
 but `smooth_field` are periodic over their own shape.
 """
 
+import math
 from collections.abc import Callable
 
 import jax
@@ -14,10 +15,25 @@ import jax.numpy as jnp
 from jaxtyping import Array, Complex, Float
 
 from jaxpick.numerics.fourier import filter_image
-from jaxpick.numerics.grids import frequency_magnitude, full_frequency_grid, half_plane_weights
+from jaxpick.numerics.grids import frequency_magnitude, half_plane_weights
+from jaxpick.numerics.trigonometry import cos_sin
 from jaxpick.typing import Image, RandomKey, Scalar
 
 Amplitude = Callable[[Float[Array, "fy fx"]], Float[Array, "fy fx"]]
+
+
+def white_noise(key: RandomKey, shape: tuple[int, ...]) -> Image:
+    """Draw independent standard normal pixels at half the cost of `jax.random.normal`.
+
+    Box and Muller's transform turns each random word into two pixels, half an image apart: 20 bits
+    of radius and 12 of angle, so that values end at 5.4 standard deviations.
+    """
+    ny, nx = shape
+    word = jax.random.bits(key, ((ny + 1) // 2, nx), jnp.uint32)
+    uniform = ((word >> 12).astype(jnp.float32) + 0.5) * 2.0**-20
+    radius = jnp.sqrt(-2.0 * jnp.log(uniform))
+    cosine, sine = cos_sin((word & 0xFFF).astype(jnp.float32) * (2 * math.pi / 4096))
+    return jnp.concatenate([radius * cosine, radius * sine], axis=0)[:ny]
 
 
 def gaussian_field(
@@ -37,7 +53,7 @@ def gaussian_field(
     amplitude = amplitude_of_frequency(frequency_magnitude(shape))
     if unit_variance:
         amplitude = amplitude / _standard_deviation(amplitude, shape)
-    return filter_image(jax.random.normal(key, shape, jnp.float32), amplitude)
+    return filter_image(white_noise(key, shape), amplitude)
 
 
 def gaussian_field_pair(
@@ -51,14 +67,13 @@ def gaussian_field_pair(
     With an even amplitude, the real and the imaginary part of a circular complex field are
     independent of each other and each has the whole power spectrum.
     """
-    fy, fx = full_frequency_grid(shape)
-    amplitude = amplitude_of_frequency(jnp.sqrt(fy**2 + fx**2))
+    half = amplitude_of_frequency(frequency_magnitude(shape))
+    # The left half of an even, isotropic amplitude mirrors the right half.
+    amplitude = jnp.concatenate([half, half[:, 1 : (shape[1] + 1) // 2][:, ::-1]], axis=1)
     if unit_variance:
         amplitude = amplitude / jnp.sqrt(jnp.mean(amplitude**2))
-    real, imaginary = jax.random.normal(key, (2, *shape), jnp.float32)
-    field = (
-        jnp.fft.ifft2(jax.lax.complex(real, imaginary) * amplitude) * (shape[0] * shape[1]) ** 0.5
-    )
+    real, imaginary = (amplitude * white_noise(part, shape) for part in jax.random.split(key))
+    field = jnp.fft.ifft2(jax.lax.complex(real, imaginary)) * (shape[0] * shape[1]) ** 0.5
     return field.real, field.imag
 
 

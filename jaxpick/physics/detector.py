@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from jaxpick.numerics.fields import white_noise
 from jaxpick.numerics.fourier import filter_image
 from jaxpick.numerics.grids import centred_pixel_grid, frequency_magnitude, pixel_grid
 from jaxpick.numerics.trigonometry import cos_sin
@@ -44,7 +45,7 @@ def sample_counts(key: RandomKey, expected: Image, exact: bool = False) -> Image
     """
     if exact:
         return jax.random.poisson(key, expected, expected.shape).astype(jnp.float32)
-    return expected + jnp.sqrt(expected) * jax.random.normal(key, expected.shape, jnp.float32)
+    return expected + jnp.sqrt(expected) * white_noise(key, expected.shape)
 
 
 def gain_residual(
@@ -66,7 +67,7 @@ def gain_residual(
         tiles: number of tiles along y and x.
     """
     pixel_key, row_key, column_key, tile_key = jax.random.split(key, 4)
-    pixels = pixel_deviation * jax.random.normal(pixel_key, shape, jnp.float32)
+    pixels = pixel_deviation * white_noise(pixel_key, shape)
     rows = line_deviation * jax.random.normal(row_key, (shape[0], 1), jnp.float32)
     columns = line_deviation * jax.random.normal(column_key, (1, shape[1]), jnp.float32)
     levels = tile_deviation * jax.random.normal(tile_key, tiles, jnp.float32)
@@ -190,7 +191,7 @@ def blur_by_mtf(counts: Image, decay: Scalar) -> Image:
 
 def add_read_noise(key: RandomKey, counts: Image, deviation: Scalar) -> Image:
     """Add the white electronic noise of a camera that integrates charge; `deviation` in counts."""
-    return counts + deviation * jax.random.normal(key, counts.shape, jnp.float32)
+    return counts + deviation * white_noise(key, counts.shape)
 
 
 def quantise(image: Image, step: Scalar, lowest: Scalar, num_levels: int = 256) -> Image:

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxpick.numerics.fields import gaussian_field, smooth_field
+from jaxpick.numerics.fields import gaussian_field, smooth_field, white_noise
 from jaxpick.numerics.grids import centred_pixel_grid
 from jaxpick.physics.constants import (
     ICE_DISPLACEMENT_ANGSTROM2_PER_DOSE,
@@ -124,7 +124,7 @@ def ice_phase_noise(
     """
     standard_deviation = jnp.sqrt(phase_density) / pixel_size_angstrom
     if motion_dose_e_per_angstrom2 is None:
-        return standard_deviation * jax.random.normal(key, shape, jnp.float32)
+        return standard_deviation * white_noise(key, shape)
 
     def amplitude(frequency: Float[Array, "fy fx"]) -> Float[Array, "fy fx"]:
         return jnp.sqrt(

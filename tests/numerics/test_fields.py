@@ -32,6 +32,36 @@ def mirrored(images):
     return np.roll(np.asarray(images)[:, ::-1, ::-1], (1, 1), (1, 2))
 
 
+def test_white_noise_is_normal_far_into_its_tails():
+    sample = np.asarray(
+        jax.jit(lambda key: fields.white_noise(key, (2001, 1000)))(jax.random.key(0))
+    )
+    assert sample.shape == (2001, 1000)
+    values = sample.ravel().astype(np.float64)
+    assert stats.kstest(values[:400000], "norm").pvalue > 0.001
+    # Moments 1 to 6 within 4.5 standard errors of those of the normal law: 0, 1, 0, 3, 0, 15.
+    for order, (mean, variance) in enumerate(
+        [(0, 1), (1, 2), (0, 15), (3, 96), (0, 945), (15, 10170)], start=1
+    ):
+        error = 4.5 * np.sqrt(variance / values.size)
+        np.testing.assert_allclose(np.mean(values**order), mean, atol=error)
+    beyond = np.count_nonzero(np.abs(values) > 4)
+    expected = 2 * stats.norm.sf(4) * values.size
+    assert abs(beyond - expected) < 4 * np.sqrt(expected)
+
+
+def test_the_two_pixels_of_a_word_are_independent():
+    sample = np.asarray(
+        jax.jit(lambda key: fields.white_noise(key, (1000, 1000)))(jax.random.key(1))
+    )
+    first, second = sample[:500].astype(np.float64), sample[500:].astype(np.float64)
+    # 500 000 pairs: 4 standard errors are 0.0057.
+    assert abs(correlation(first, second)) < 0.0057
+    assert abs(np.corrcoef(first.ravel() ** 2, second.ravel() ** 2)[0, 1]) < 0.0057
+    angle = np.arctan2(second, first).ravel() / (2 * np.pi) + 0.5
+    assert stats.kstest(angle[:100000], "uniform").pvalue > 0.001
+
+
 @pytest.mark.parametrize("pair", [False, True])
 def test_white_fields_are_normal_and_know_nothing_of_their_mirror_image(pair):
     drawn = draw(white, 64, pair)
