@@ -17,7 +17,7 @@ from jaxpick.numerics.grids import centred_pixel_grid, frequency_magnitude, pixe
 from jaxpick.numerics.trigonometry import cos_sin
 from jaxpick.typing import Image, RandomKey, Scalar
 
-Count = Int[Array, ""] | int
+Count = Float[Array, ""] | Int[Array, ""] | float | int
 
 # Below about this many electrons a pixel the skew of the Poisson law, 1/sqrt(30) = 0.18, begins to
 # show.
