@@ -102,7 +102,13 @@ def classifier_stage(spec: Spec, bank: Bank) -> Stage:
 
     def draw(key: RandomKey, shared: Bank) -> dict[str, Array]:
         return patch_example(
-            key, shared, spec.patch_field, spec.working, spec.patch_px, spec.patches_per_field
+            key,
+            shared,
+            spec.patch_field,
+            spec.target,
+            spec.working,
+            spec.patch_px,
+            spec.patches_per_field,
         )
 
     def loss(params: Any, batch: Mapping[str, Array], keys: Any) -> tuple[Array, dict[str, Any]]:

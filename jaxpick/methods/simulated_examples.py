@@ -1,7 +1,7 @@
 """Training examples drawn from the simulator, the same for every method that learns from it.
 
-Fields are simulated at the working pixel and normalised as a micrograph is when it is picked, so that training and picking
-see the same thing. Particles hidden under others are neither wanted nor punished.
+Fields are simulated at the working pixel and normalised as a micrograph is when it is picked, so that training and
+picking see the same thing. Particles that nothing could find are neither wanted nor punished.
 """
 
 import dataclasses
@@ -9,11 +9,12 @@ from typing import Literal
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from jaxpick.preprocess.working import WorkingSpec, normalise
 from jaxpick.simulate.bank import Bank
 from jaxpick.simulate.priors import (
+    ContaminantsPrior,
     DetectorPrior,
     DiameterPixels,
     IcePrior,
@@ -27,10 +28,11 @@ from jaxpick.spec import require
 from jaxpick.typing import Image, RandomKey
 
 TRAINING_PRIORS = Priors(
-    pixel=DiameterPixels(diameter_px=(15.0, 17.0), diameter_error=0.2),
-    microscope=MicroscopePrior(dose_e_per_angstrom2=(2.0, 80.0), defocus_um=(0.5, 4.5)),
+    pixel=DiameterPixels(diameter_px=(15.5, 16.5), diameter_error=0.12),
+    microscope=MicroscopePrior(dose_e_per_angstrom2=(1.0, 80.0), defocus_um=(0.5, 4.5)),
     ice=IcePrior(structure=(0.05, 10.0)),
     scene=ScenePrior(empty_probability=0.1),
+    contaminants=ContaminantsPrior(broken=0.5, small_proteins=0.5),
     detector=DetectorPrior(gain_residue=(0.001, 0.006), gain_probability=0.15),
     processing=ProcessingPrior(
         low_pass_probability=0.5,
@@ -77,11 +79,13 @@ class TargetSpec:
         kind: `mass`, the projected-mass mask (PARSED's "ground-truth particle-segmentation map"), or `disc`.
         disc_fraction: radius of the disc in radii of the particle; below 1, neighbours stay apart.
         overlap_limit: particles covered by others over a larger share of their disc are ignored.
+        least_dprime: particles whose matched filter gives less signal to noise are ignored.
     """
 
     kind: Literal["mass", "disc"] = "disc"
     disc_fraction: float = 0.5
     overlap_limit: float = 0.6
+    least_dprime: float = 5.0
 
     def __post_init__(self) -> None:
         require(
@@ -111,7 +115,8 @@ def segmentation_example(
     wanted = (
         simulated.distance <= target.disc_fraction if target.kind == "disc" else simulated.mask_mass
     )
-    hidden = overlap_map(simulated) > target.overlap_limit
+    hidden = jnp.concatenate([jnp.zeros(1, bool), hidden_particles(simulated, target)])
+    hidden = hidden[simulated.nearest]
     return {
         "image": normalise(simulated.image, working),
         "target": jnp.where(wanted & ~hidden, 1.0, 0.0),
@@ -119,16 +124,18 @@ def segmentation_example(
     }
 
 
-def overlap_map(simulated: Simulated) -> Image:
-    """Return, at each pixel, how far the nearest particle's disc is covered by others."""
-    fraction = jnp.concatenate([jnp.zeros(1), simulated.truth.overlap_fraction])
-    return fraction[simulated.nearest]
+def hidden_particles(simulated: Simulated, target: TargetSpec) -> Bool[Array, " particle"]:
+    """Return which particles no picker can be asked to find: covered by others, lost in the noise, or in a contaminant."""
+    truth = simulated.truth
+    covered = truth.overlap_fraction > target.overlap_limit
+    return covered | (truth.dprime < target.least_dprime) | (truth.contaminant > 0)
 
 
 def patch_example(
     key: RandomKey,
     bank: Bank,
     field: FieldSpec,
+    target: TargetSpec,
     working: WorkingSpec,
     patch_px: int,
     num_patches: int,
@@ -150,7 +157,7 @@ def patch_example(
     half = num_patches // 2
     truth = simulated.truth
     usable = truth.valid & truth.is_inside & ~truth.is_broken
-    usable &= truth.overlap_fraction < 0.6
+    usable &= ~hidden_particles(simulated, target)
     slot = jax.random.categorical(particle_key, jnp.where(usable, 0.0, -1e9), shape=(half,))
     far = (simulated.distance >= least_distance).ravel()
     place = jax.random.categorical(other_key, jnp.where(far, 0.0, -1e9), shape=(half,))
