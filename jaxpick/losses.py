@@ -50,7 +50,7 @@ def focal(
     References:
         Lin et al. 2017, Focal Loss for Dense Object Detection, equation 5.
     """
-    return optax.sigmoid_focal_loss(_float32(logits), _float32(targets), alpha, gamma)
+    return optax.sigmoid_focal_loss(_float32(logits), _float32(targets), alpha=alpha, gamma=gamma)
 
 
 def dice(

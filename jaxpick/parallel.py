@@ -70,18 +70,20 @@ class Parallelism:
         donated = (0,) if donate_first else ()
         if self.strategy == "jit":
             return jax.jit(step, donate_argnums=donated, out_shardings=_replicated(self.mesh))
+        # The arguments are nested because jax 0.10 takes flat axes for those of the leaves whenever
+        # there happen to be as many leaves as arguments. pmap insists on a mapped argument, and a
+        # simulated batch has none: hence the ranks.
         mapped = jax.pmap(
-            lambda state, shared, batch, key, _: step(state, shared, batch, key),
+            lambda state, rest: step(state, *rest[:-1]),
             axis_name=AXIS,
-            in_axes=(None, None, 0, None, 0),
+            in_axes=(None, (None, 0, None, 0)),
             out_axes=None,
             devices=list(self.mesh.devices.flat),
             donate_argnums=donated,
         )
-        # pmap insists on a mapped argument, and a simulated batch has none.
         ranks = shard_batch(np.arange(self.num_devices, dtype=np.int32), self.mesh)
         return lambda state, shared, batch, key: mapped(
-            state, shared, self._split(batch), key, ranks
+            state, (shared, self._split(batch), key, ranks)
         )
 
     def per_example(self, f: Callable[..., Any]) -> Callable[..., Any]:

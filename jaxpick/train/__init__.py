@@ -2,7 +2,6 @@
 
 from jaxpick.train.loop import (
     DivergedError,
-    Interrupted,
     StageResult,
     TrainSpec,
     train_stages,
@@ -10,6 +9,7 @@ from jaxpick.train.loop import (
 from jaxpick.train.optimizers import OptimizerSpec
 from jaxpick.train.sources import Cached, ExampleSource, Loaded, Simulated, cache_examples
 from jaxpick.train.stage import Params, Stage, StageSpec
+from jaxpick.train.stops import Interrupted
 
 __all__ = [
     "Cached",

@@ -16,12 +16,10 @@ Nothing random depends on what ran before: keys follow from seed, stage and step
 killed and started again draws what it would have drawn and writes the rows it would have written.
 """
 
-import contextlib
 import dataclasses
-import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -40,6 +38,7 @@ from jaxpick.train.sources import feed
 from jaxpick.train.stage import Params, Stage
 from jaxpick.train.state import TrainState, create_state
 from jaxpick.train.step import TrainStep, make_eval_step, make_train_step
+from jaxpick.train.stops import Interrupted, stop_requests
 
 FREE_SETTINGS = ("out", "hardware", "tensorboard", "overwrite")
 
@@ -83,10 +82,6 @@ class StageResult:
     step: int
     figures: Mapping[str, float]
     examples_per_second: float
-
-
-class Interrupted(KeyboardInterrupt):
-    """Training was stopped by a signal, after the state had been saved."""
 
 
 class DivergedError(InputError):
@@ -170,20 +165,25 @@ def _train_stage(run: _Run, done: list[str], results: list[StageResult]) -> Stag
     stage, parallel = run.stage, run.parallel
     optimizer = make_optimizer(stage.settings.optimizer, run.steps)
     previous = results[-1].params if results else None
-    with Checkpoints(run.folder) as checkpoints, _stop_requests() as stop:
+    with Checkpoints(run.folder) as checkpoints, stop_requests() as stop:
         key = rngs.stream(run.seed, f"{stage.name}/init")
         if checkpoints.last_step is not None:
             saved = checkpoints.notes(checkpoints.last_step)["config"]
             check_same_settings(saved, run.config, run.folder, FREE_SETTINGS)
         params = jax.jit(stage.init)(key, previous)
         state = replicate(create_state(params, optimizer), parallel.mesh)
-        like = jax.tree.map(_abstract, state)
+        like = jax.tree.map(_abstract, vars(state))
         window: Mapping[str, Any] = {}
         if checkpoints.last_step is not None:
             restored = checkpoints.restore(like)
-            state, window = restored.state, restored.notes["window"]
+            state, window = TrainState(**restored.state), restored.notes["window"]
         start = int(state.step)
-        run.table.keep(lambda name, step: name in done or (name == stage.name and step <= start))
+        followed = {*done} if start < run.steps else None
+        run.table.keep(
+            lambda name, step: (
+                step <= start if name == stage.name else followed is None or name in followed
+            )
+        )
         rate = 0.0
         if start < run.steps:
             step = make_train_step(stage, optimizer, parallel, run.spec.precision)
@@ -239,7 +239,7 @@ def _run_steps(
             score, figures = validate(state, step) if validates else (None, {})
             run.table.write()
             notes = {"config": run.config, "window": recorder.window, "figures": figures}
-            checkpoints.save(step, state, score, notes)
+            checkpoints.save(step, vars(state), score, notes)
         if stop.is_set():
             raise Interrupted(
                 f"stopped at step {step} of {run.steps} of {stage.name} and saved; "
@@ -272,13 +272,13 @@ def _validator(run: _Run, train_shared: PyTree) -> Callable[..., tuple[float, di
     return validate
 
 
-def _choose(run: _Run, checkpoints: Checkpoints, like: TrainState, rate: float) -> StageResult:
+def _choose(run: _Run, checkpoints: Checkpoints, like: PyTree, rate: float) -> StageResult:
     """Read the best (or last) validated parameters back."""
     step = checkpoints.best_step() if run.spec.keep == "best" else None
     chosen = checkpoints.restore(like, step)
     return StageResult(
         name=run.stage.name,
-        params=averaged(chosen.state.params, chosen.state.opt_state),
+        params=averaged(chosen.state["params"], chosen.state["opt_state"]),
         step=chosen.step,
         figures=chosen.notes["figures"],
         examples_per_second=rate,
@@ -287,26 +287,3 @@ def _choose(run: _Run, checkpoints: Checkpoints, like: TrainState, rate: float) 
 
 def _abstract(leaf: jax.Array) -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding)
-
-
-@contextlib.contextmanager
-def _stop_requests() -> Iterator[threading.Event]:
-    """Turn a first Ctrl-C or SIGTERM into a request to stop; a second acts at once."""
-    stop = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop
-        return
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before: dict[int, Any] = {number: signal.getsignal(number) for number in numbers}
-
-    def request(number: int, frame: Any) -> None:
-        stop.set()
-        signal.signal(number, before[number])
-
-    for number in numbers:
-        signal.signal(number, request)
-    try:
-        yield stop
-    finally:
-        for number in numbers:
-            signal.signal(number, before[number])

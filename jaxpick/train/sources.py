@@ -9,7 +9,7 @@ of the step, not constants in it.
 import dataclasses
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -23,6 +23,7 @@ from jaxpick.typing import RandomKey
 Example = PyTree
 
 
+@runtime_checkable
 class ExampleSource(Protocol):
     """One example from a key and shared arrays; it also has `rows` if the host loads a part."""
 

@@ -5,7 +5,7 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Int, PyTree
+from jaxtyping import PyTree
 
 from jaxpick.train.stage import Params
 
@@ -15,7 +15,7 @@ from jaxpick.train.stage import Params
 class TrainState:
     """Everything a checkpoint needs beside the settings: keys follow from seed and step."""
 
-    step: Int[Array, ""]
+    step: PyTree  # an int32 scalar; JAX rebuilds pytrees with leaves that are no arrays, too
     params: Params
     opt_state: PyTree
 

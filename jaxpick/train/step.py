@@ -62,7 +62,7 @@ def make_train_step(
         updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
         sums = parallel.total(weigh(figures))
-        sums["gradient_norm"] = (optax.global_norm(gradients), jnp.ones([], jnp.float32))
+        sums["gradient_norm"] = (optax.tree.norm(gradients), jnp.ones([], jnp.float32))
         return TrainState(step=state.step + 1, params=params, opt_state=opt_state), sums
 
     return parallel.compile(step, donate_first=True)
