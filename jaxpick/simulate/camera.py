@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxpick.physics import detector
-from jaxpick.simulate.draws import coin, log_uniform, uniform
+from jaxpick.simulate.draws import Unit, coin, log_uniform, uniform, units
 from jaxpick.simulate.priors import DetectorPrior
 from jaxpick.typing import Image, RandomKey, Scalar
 
@@ -18,69 +18,70 @@ def expose(
     prior: DetectorPrior,
 ) -> Image:
     """Draw the counts of one exposure over their mean, with the marks of the camera."""
-    light_key, count_key, dip_key, read_key, gain_key, hot_key = jax.random.split(key, 6)
-    beam = _draw_beam(light_key, prior, intensity.shape)
+    unit_key, count_key, read_key, gain_key, hot_key = jax.random.split(key, 5)
+    u = units(unit_key, 14)
+    beam = _beam(u[:4], prior, intensity.shape)
     expected = detector.expected_counts(intensity * beam, dose_e_per_angstrom2, 1.0, pixel_angstrom)
     counts = detector.sample_counts(count_key, expected)
-    counts = _dip_noise(dip_key, prior, counts, expected)
-    counts = _add_read_noise(read_key, prior, counts, jnp.mean(expected))
-    counts *= _draw_gain(gain_key, prior, intensity.shape)
-    counts = _add_hot_pixels(hot_key, prior, counts)
+    counts = _dip_noise(u[4:7], prior, counts, expected)
+    counts = _add_read_noise(read_key, u[7:9], prior, counts, jnp.mean(expected))
+    counts *= _draw_gain(gain_key, u[9:12], prior, intensity.shape)
+    counts = _add_hot_pixels(hot_key, u[12], prior, counts)
     return counts / jnp.mean(counts)
 
 
-def _draw_beam(key: RandomKey, prior: DetectorPrior, shape: tuple[int, int]) -> Image:
-    depth_key, y_key, x_key, radius_key = jax.random.split(key, 4)
+def _beam(u: tuple[Unit, ...], prior: DetectorPrior, shape: tuple[int, int]) -> Image:
     return detector.vignetting(
         shape,
-        uniform(depth_key, prior.vignetting),
-        uniform(y_key, (-0.7, 0.7)),
-        uniform(x_key, (-0.7, 0.7)),
-        uniform(radius_key, (0.8, 2.0)),
+        uniform(u[0], prior.vignetting),
+        uniform(u[1], (-0.7, 0.7)),
+        uniform(u[2], (-0.7, 0.7)),
+        uniform(u[3], (0.8, 2.0)),
     )
 
 
-def _dip_noise(key: RandomKey, prior: DetectorPrior, counts: Image, expected: Image) -> Image:
+def _dip_noise(u: tuple[Unit, ...], prior: DetectorPrior, counts: Image, expected: Image) -> Image:
     """Lower the noise at low frequency, as coincidence loss does, in some micrographs."""
-    coin_key, depth_key, corner_key = jax.random.split(key, 3)
 
     def dip(counts: Image) -> Image:
-        depth, corner = uniform(depth_key, prior.noise_dip), uniform(corner_key, (0.05, 0.3))
+        depth, corner = uniform(u[0], prior.noise_dip), uniform(u[1], (0.05, 0.3))
         return expected + detector.dip_noise_power(counts - expected, depth, corner)
 
-    is_dipped = coin(coin_key, prior.noise_dip_probability)
+    is_dipped = coin(u[2], prior.noise_dip_probability)
     return jax.lax.cond(is_dipped, dip, lambda counts: counts, counts)
 
 
 def _add_read_noise(
-    key: RandomKey, prior: DetectorPrior, counts: Image, mean: Float[Array, ""]
+    key: RandomKey,
+    u: tuple[Unit, ...],
+    prior: DetectorPrior,
+    counts: Image,
+    mean: Float[Array, ""],
 ) -> Image:
     """Add the white noise of a charge-integrating camera, relative to shot noise, in some micrographs."""
-    coin_key, level_key, noise_key = jax.random.split(key, 3)
-    deviation = uniform(level_key, prior.read_noise) * jnp.sqrt(mean)
+    deviation = uniform(u[0], prior.read_noise) * jnp.sqrt(mean)
     return jax.lax.cond(
-        coin(coin_key, prior.read_noise_probability),
-        lambda counts: detector.add_read_noise(noise_key, counts, deviation),
+        coin(u[1], prior.read_noise_probability),
+        lambda counts: detector.add_read_noise(key, counts, deviation),
         lambda counts: counts,
         counts,
     )
 
 
-def _draw_gain(key: RandomKey, prior: DetectorPrior, shape: tuple[int, int]) -> Image:
-    coin_key, pixel_key, seam_key, draw_key = jax.random.split(key, 4)
+def _draw_gain(
+    key: RandomKey, u: tuple[Unit, ...], prior: DetectorPrior, shape: tuple[int, int]
+) -> Image:
 
     def gain() -> Image:
-        deviation = log_uniform(pixel_key, prior.gain_residue)
-        seam = uniform(seam_key, prior.gain_seam)
-        return detector.gain_residual(draw_key, shape, deviation, 0.3 * deviation, seam)
+        deviation = log_uniform(u[0], prior.gain_residue)
+        seam = uniform(u[1], prior.gain_seam)
+        return detector.gain_residual(key, shape, deviation, 0.3 * deviation, seam)
 
-    is_uneven = coin(coin_key, prior.gain_probability)
+    is_uneven = coin(u[2], prior.gain_probability)
     return jax.lax.cond(is_uneven, gain, lambda: jnp.ones(shape, jnp.float32))
 
 
-def _add_hot_pixels(key: RandomKey, prior: DetectorPrior, counts: Image) -> Image:
-    fraction_key, height_key, spot_key = jax.random.split(key, 3)
-    expected_number = log_uniform(fraction_key, prior.hot_pixel_fraction) * counts.size
-    number = jax.random.poisson(height_key, expected_number)
+def _add_hot_pixels(key: RandomKey, u: Unit, prior: DetectorPrior, counts: Image) -> Image:
+    number = jnp.round(log_uniform(u, prior.hot_pixel_fraction) * counts.size)
     low, high = (sigma * jnp.std(counts) for sigma in prior.hot_pixel_sigma)
-    return detector.add_hot_pixels(spot_key, counts, number.astype(jnp.float32), (low, high))
+    return detector.add_hot_pixels(key, counts, number, (low, high))

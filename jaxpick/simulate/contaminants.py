@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Int
 
-from jaxpick.simulate.draws import coin
+from jaxpick.simulate.draws import coin, units
 from jaxpick.simulate.frozen_contaminants import (
     add_ethane,
     add_gold_beads,
@@ -38,12 +38,13 @@ def draw_contaminants(
     """Draw the painted contaminants of one field; none where it is not dirty."""
     planes = empty_planes(shape)
     painters = _painters(prior)
-    for index, (probability, painter) in enumerate(painters):
-        coin_key, paint_key = jax.random.split(jax.random.fold_in(key, index))
+    unit_key, *paint_keys = jax.random.split(key, len(painters) + 1)
+    u = units(unit_key, len(painters))
+    for i, (probability, _) in enumerate(painters):
         chance = jnp.float32(min(probability * prior.amount, 1.0)) * is_dirty
         planes = jax.lax.cond(
-            coin(coin_key, chance),
-            lambda planes, painter=painter, paint_key=paint_key: painter(paint_key, planes, site),
+            coin(u[i], chance),
+            lambda planes, i=i: painters[i][1](paint_keys[i], planes, site),
             lambda planes: planes,
             planes,
         )

@@ -1,40 +1,64 @@
-"""Short draws from ranges, so that samplers read as the table of priors does."""
+"""Short draws from ranges, so that samplers read as the table of priors does.
+
+Each takes a number uniform on [0, 1): one call of `units` gives a sampler all it needs, which compiles and runs many times
+faster than a key for each scalar.
+"""
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from jaxpick.typing import RandomKey
 
-
-def uniform(key: RandomKey, value_range: tuple[float, float]) -> Float[Array, ""]:
-    """Draw uniformly between (low, high)."""
-    return jax.random.uniform(key, (), jnp.float32, value_range[0], value_range[1])
+Unit = Float[Array, ""]
 
 
-def log_uniform(key: RandomKey, value_range: tuple[float, float]) -> Float[Array, ""]:
-    """Draw uniformly in the logarithm between (low, high), both positive."""
+def units(key: RandomKey, num: int) -> tuple[Unit, ...]:
+    """Draw `num` independent numbers uniform on [0, 1)."""
+    drawn = jax.random.uniform(key, (num,), jnp.float32)
+    return tuple(drawn[i] for i in range(num))
+
+
+def uniform(u: Float[Array, "*shape"], value_range: tuple[float, float]) -> Float[Array, "*shape"]:
+    """Map u to the range (low, high)."""
+    return value_range[0] + (value_range[1] - value_range[0]) * u
+
+
+def log_uniform(
+    u: Float[Array, "*shape"], value_range: tuple[float, float]
+) -> Float[Array, "*shape"]:
+    """Map u to the range (low, high), both positive, uniformly in the logarithm."""
     low, high = jnp.log(jnp.float32(value_range[0])), jnp.log(jnp.float32(value_range[1]))
-    return jnp.exp(jax.random.uniform(key, (), jnp.float32, low, high))
+    return jnp.exp(low + (high - low) * u)
+
+
+def standard_normal(u: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """Map u to a normal deviate of mean 0 and variance 1."""
+    return jax.scipy.special.ndtri(jnp.clip(u, 1e-7, 1.0 - 1e-7))
 
 
 def clipped_log_normal(
-    key: RandomKey, median: float, log_sd: float, value_range: tuple[float, float]
+    u: Unit, median: float, log_sd: float, value_range: tuple[float, float]
 ) -> Float[Array, ""]:
-    """Draw log-normally about a median; values outside (low, high) are set to the bound."""
-    value = median * jnp.exp(log_sd * jax.random.normal(key, (), jnp.float32))
+    """Map u log-normally about a median; values outside (low, high) are set to the bound."""
+    value = median * jnp.exp(log_sd * standard_normal(u))
     return jnp.clip(value, value_range[0], value_range[1])
 
 
-def choice(
-    key: RandomKey, values: tuple[float, ...], weights: tuple[float, ...]
-) -> Float[Array, ""]:
-    """Draw one of the values with probability proportional to its weight."""
-    chance = jnp.asarray(weights, jnp.float32)
-    picked = jax.random.choice(key, len(values), p=chance / jnp.sum(chance))
-    return jnp.asarray(values, jnp.float32)[picked]
+def pick(u: Float[Array, "*shape"], weights: Float[Array, " choice"]) -> Int[Array, "*shape"]:
+    """Map u to an index with probability proportional to its weight."""
+    share = jnp.cumsum(weights)
+    index = jnp.searchsorted(share, u * share[-1], side="right")
+    # Rounding can reach the end: the last choice that has a weight is meant.
+    last = jnp.max(jnp.where(weights > 0, jnp.arange(weights.shape[0]), 0))
+    return jnp.minimum(index, last).astype(jnp.int32)
 
 
-def coin(key: RandomKey, probability: float | Float[Array, ""]) -> Bool[Array, ""]:
+def choice(u: Unit, values: tuple[float, ...], weights: tuple[float, ...]) -> Float[Array, ""]:
+    """Map u to one of the values with probability proportional to its weight."""
+    return jnp.asarray(values, jnp.float32)[pick(u, jnp.asarray(weights, jnp.float32))]
+
+
+def coin(u: Unit, probability: float | Float[Array, ""]) -> Bool[Array, ""]:
     """Return True with the given probability."""
-    return jax.random.uniform(key) < probability
+    return u < probability

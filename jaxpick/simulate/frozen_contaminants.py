@@ -17,7 +17,7 @@ from jaxpick.physics.constants import (
     GOLD_POTENTIAL_VOLT,
     POTENTIAL_PREFACTOR_VOLT_ANGSTROM2,
 )
-from jaxpick.simulate.draws import coin, log_uniform, uniform
+from jaxpick.simulate.draws import choice, coin, log_uniform, standard_normal, uniform, units
 from jaxpick.simulate.planes import (
     Planes,
     Site,
@@ -46,12 +46,13 @@ def rough_field(
 
 def add_ice_crystals(key: RandomKey, planes: Planes, site: Site) -> Planes:
     """Add one to `MAX_CRYSTALS` polygons of crystalline ice, bevelled, textured, darkened by Bragg scattering."""
-    number_key, length_key, texture_key, crystals_key = jax.random.split(key, 4)
+    unit_key, texture_key, crystals_key = jax.random.split(key, 3)
+    for_number, for_length = units(unit_key, 2)
     shape = planes.label.shape
     grid = coarse_grid_angstrom(shape, COARSE, site.pixel_angstrom)
-    length = log_uniform(length_key, (0.3, 2.0)) * site.diameter_angstrom
+    length = log_uniform(for_length, (0.3, 2.0)) * site.diameter_angstrom
     texture = refine(rough_field(texture_key, shape, COARSE, length, site), COARSE, shape)
-    number = jax.random.randint(number_key, (), 1, MAX_CRYSTALS + 1)
+    number = jnp.floor(1 + MAX_CRYSTALS * for_number).astype(jnp.int32)
 
     def add(index: Array, planes: Planes) -> Planes:
         crystal_key = jax.random.fold_in(crystals_key, index)
@@ -68,36 +69,40 @@ def _add_crystal(
     site: Site,
     index: Array,
 ) -> Planes:
-    keys = jax.random.split(key, 9)
-    radius = 0.5 * log_uniform(keys[0], (150.0, 3000.0))
+    u = jax.random.uniform(key, (7 + 2 * CRYSTAL_SIDES,), jnp.float32)
+    radius = 0.5 * log_uniform(u[0], (150.0, 3000.0))
     radius = jnp.clip(radius, 0.4 * site.diameter_angstrom, 0.3 * site.field_angstrom)
-    centre = jax.random.uniform(keys[1], (2,), jnp.float32, -0.5, 0.5) * site.field_angstrom
-    turn = uniform(keys[2], (0.0, 2.0 * jnp.pi))
-    jitter = jax.random.uniform(keys[3], (CRYSTAL_SIDES,), jnp.float32, -0.3, 0.3)
-    angle = turn + (jnp.arange(CRYSTAL_SIDES) + jitter) * (2.0 * jnp.pi / CRYSTAL_SIDES)
-    reach = radius * jax.random.uniform(keys[4], (CRYSTAL_SIDES,), jnp.float32, 0.7, 1.1)
+    centre = (u[1:3] - 0.5) * site.field_angstrom
+    jitter = uniform(u[7 : 7 + CRYSTAL_SIDES], (-0.3, 0.3))
+    angle = 2.0 * jnp.pi * u[3] + (jnp.arange(CRYSTAL_SIDES) + jitter) * (
+        2.0 * jnp.pi / CRYSTAL_SIDES
+    )
+    reach = radius * uniform(u[7 + CRYSTAL_SIDES :], (0.7, 1.1))
     y, x = grid[0] - centre[0], grid[1] - centre[1]
     depth = jnp.full(y.shape, jnp.inf, jnp.float32)
     for side in range(CRYSTAL_SIDES):
-        depth = jnp.minimum(depth, reach[side] - y * jnp.sin(angle[side]) - x * jnp.cos(angle[side]))
+        depth = jnp.minimum(
+            depth, reach[side] - y * jnp.sin(angle[side]) - x * jnp.cos(angle[side])
+        )
     depth = refine(depth, COARSE, texture.shape)
-    bevel = radius * uniform(keys[5], (0.1, 1.0))
+    bevel = radius * uniform(u[4], (0.1, 1.0))
     profile = jnp.clip(depth / bevel, 0.0, 1.0)
-    thickness = log_uniform(keys[6], (100.0, 1500.0)) * profile * (1.0 + 0.15 * texture)
-    extra = uniform(keys[7], (0.05, 0.35))
-    volt = uniform(keys[8], (3.5, 4.6))
+    thickness = log_uniform(u[5], (100.0, 1500.0)) * profile * (1.0 + 0.15 * texture)
+    extra = uniform(u[6], (0.05, 0.35))
+    volt = uniform(u[6], (3.5, 4.6))
     return paint(planes, "ice_crystal", volt * thickness, extra * profile, depth > 0, index)
 
 
 def add_ethane(key: RandomKey, planes: Planes, site: Site) -> Planes:
     """Add blobs of frozen ethane ("leopard skin"): a smooth random field above a threshold."""
-    length_key, field_key, level_key, thickness_key, volt_key = jax.random.split(key, 5)
-    length = log_uniform(length_key, (80.0, 400.0))
+    unit_key, field_key = jax.random.split(key)
+    for_length, for_level, for_thickness, for_volt = units(unit_key, 4)
+    length = log_uniform(for_length, (80.0, 400.0))
     length = jnp.clip(length, 0.2 * site.diameter_angstrom, 0.1 * site.field_angstrom)
     field = rough_field(field_key, planes.label.shape, COARSE, length, site)
-    excess = refine(field - uniform(level_key, (0.8, 2.0)), COARSE, planes.label.shape)
+    excess = refine(field - uniform(for_level, (0.8, 2.0)), COARSE, planes.label.shape)
     profile = jnp.clip(2.0 * excess, 0.0, 1.0)
-    volt_angstrom = uniform(thickness_key, (50.0, 300.0)) * uniform(volt_key, (1.0, 4.0))
+    volt_angstrom = uniform(for_thickness, (50.0, 300.0)) * uniform(for_volt, (1.0, 4.0))
     return paint(planes, "ethane", volt_angstrom * profile, 0.02 * profile, excess > 0.1)
 
 
@@ -107,7 +112,7 @@ def add_support(key: RandomKey, planes: Planes, site: Site, gold_probability: fl
     depth = _hole_edge_angstrom(edge_key, planes.label.shape, site)
     share = jax.nn.sigmoid(depth / jnp.maximum(10.0, 0.5 * site.pixel_angstrom))
     return jax.lax.cond(
-        coin(gold_key, gold_probability),
+        coin(units(gold_key, 1)[0], gold_probability),
         lambda planes: _add_gold_foil(film_key, planes, share, site),
         lambda planes: _add_carbon(film_key, planes, share, site),
         planes,
@@ -116,24 +121,26 @@ def add_support(key: RandomKey, planes: Planes, site: Site, gold_probability: fl
 
 def _hole_edge_angstrom(key: RandomKey, shape: tuple[int, int], site: Site) -> Image:
     """Return the distance beyond the rough edge of a round hole that crosses the field."""
-    radius_key, offset_key, angle_key, sigma_key, length_key, rough_key = jax.random.split(key, 6)
-    radius = jnp.maximum(log_uniform(radius_key, (4e3, 12e3)), 0.7 * site.field_angstrom)
-    offset = uniform(offset_key, (-0.1, 0.5)) * site.field_angstrom
-    angle = uniform(angle_key, (0.0, 2.0 * jnp.pi))
+    unit_key, rough_key = jax.random.split(key)
+    u = units(unit_key, 5)
+    radius = jnp.maximum(log_uniform(u[0], (4e3, 12e3)), 0.7 * site.field_angstrom)
+    offset = uniform(u[1], (-0.1, 0.5)) * site.field_angstrom
+    angle = uniform(u[2], (0.0, 2.0 * jnp.pi))
     y, x = coarse_grid_angstrom(shape, COARSE, site.pixel_angstrom)
     away = offset - radius
     distance = jnp.hypot(y - away * jnp.sin(angle), x - away * jnp.cos(angle)) - radius
-    length = log_uniform(length_key, (200.0, 800.0))
+    length = log_uniform(u[3], (200.0, 800.0))
     rough = rough_field(rough_key, shape, COARSE, length, site)
-    return refine(distance + uniform(sigma_key, (20.0, 80.0)) * rough, COARSE, shape)
+    return refine(distance + uniform(u[4], (20.0, 80.0)) * rough, COARSE, shape)
 
 
 def _add_carbon(key: RandomKey, planes: Planes, share: Image, site: Site) -> Planes:
-    thickness_key, order_key, noise_key = jax.random.split(key, 3)
-    thickness = uniform(thickness_key, (80.0, 300.0))
+    unit_key, noise_key = jax.random.split(key)
+    for_thickness, for_order = units(unit_key, 2)
+    thickness = uniform(for_thickness, (80.0, 300.0))
     # Projected potential of uncorrelated atoms is white noise; carbon's order lowers it.
     atom = POTENTIAL_PREFACTOR_VOLT_ANGSTROM2 * CARBON_SCATTERING_FACTOR_ANGSTROM
-    order = log_uniform(order_key, (0.03, 0.4))
+    order = log_uniform(for_order, (0.03, 0.4))
     density = atom**2 * CARBON_ATOMS_PER_ANGSTROM3 * thickness * order
     noise = jnp.sqrt(density) / site.pixel_angstrom * jax.random.normal(noise_key, share.shape)
     potential = CARBON_POTENTIAL_VOLT * thickness * share + noise * share
@@ -142,11 +149,12 @@ def _add_carbon(key: RandomKey, planes: Planes, share: Image, site: Site) -> Pla
 
 
 def _add_gold_foil(key: RandomKey, planes: Planes, share: Image, site: Site) -> Planes:
-    thickness_key, loss_key, grain_key, length_key = jax.random.split(key, 4)
-    thickness = uniform(thickness_key, (150.0, 400.0))
-    length = log_uniform(length_key, (50.0, 400.0))
+    unit_key, grain_key = jax.random.split(key)
+    for_thickness, for_loss, for_length = units(unit_key, 3)
+    thickness = uniform(for_thickness, (150.0, 400.0))
+    length = log_uniform(for_length, (50.0, 400.0))
     grain = refine(rough_field(grain_key, share.shape, COARSE, length, site), COARSE, share.shape)
-    transmission = uniform(loss_key, (0.05, 0.4))
+    transmission = uniform(for_loss, (0.05, 0.4))
     absorption = -0.5 * jnp.log(transmission) * share * (1.0 + 0.1 * grain)
     potential = GOLD_POTENTIAL_VOLT * thickness * share * (1.0 + 0.1 * grain)
     return paint(planes, "gold", potential, absorption, share > 0.5)
@@ -154,27 +162,33 @@ def _add_gold_foil(key: RandomKey, planes: Planes, share: Image, site: Site) -> 
 
 def add_gold_beads(key: RandomKey, planes: Planes, site: Site) -> Planes:
     """Add gold spheres of one nominal size: potential and absorption follow the chord."""
-    number_key, size_key, loss_key, beads_key = jax.random.split(key, 4)
-    number = jnp.floor(log_uniform(number_key, (1.0, MAX_BEADS + 1.0))).astype(jnp.int32)
-    nominal = jax.random.choice(size_key, jnp.asarray(BEAD_DIAMETERS_ANGSTROM, jnp.float32))
-    loss = uniform(loss_key, (0.15, 0.6))
+    unit_key, beads_key = jax.random.split(key)
+    for_number, for_size, for_loss = units(unit_key, 3)
+    number = jnp.floor(log_uniform(for_number, (1.0, MAX_BEADS + 1.0))).astype(jnp.int32)
+    nominal = choice(for_size, BEAD_DIAMETERS_ANGSTROM, (1.0,) * len(BEAD_DIAMETERS_ANGSTROM))
+    loss = uniform(for_loss, (0.15, 0.6))
 
     def add(index: Array, planes: Planes) -> Planes:
-        place_key, jitter_key = jax.random.split(jax.random.fold_in(beads_key, index))
-        diameter = nominal * (1.0 + 0.08 * jax.random.normal(jitter_key, (), jnp.float32))
+        u = jax.random.uniform(jax.random.fold_in(beads_key, index), (3,), jnp.float32)
+        diameter = nominal * (1.0 + 0.08 * standard_normal(u[2]))
         radius_px = jnp.minimum(0.5 * diameter / site.pixel_angstrom, 0.45 * BEAD_WINDOW_PX)
-        return _add_bead(place_key, planes, radius_px, loss, site, index)
+        return _add_bead(u[:2], planes, radius_px, loss, site, index)
 
     return jax.lax.fori_loop(0, number, add, planes)
 
 
 def _add_bead(
-    key: RandomKey, planes: Planes, radius_px: Array, loss: Array, site: Site, index: Array
+    place: Float[Array, "2"],
+    planes: Planes,
+    radius_px: Array,
+    loss: Array,
+    site: Site,
+    index: Array,
 ) -> Planes:
     """Add one sphere in a window around a random place in the field."""
     shape, window = planes.label.shape, min(BEAD_WINDOW_PX, *planes.label.shape)
     room = jnp.asarray([shape[0] - window, shape[1] - window], jnp.float32)
-    corner = jax.random.uniform(key, (2,), jnp.float32) * room
+    corner = place * room
     start = corner.astype(jnp.int32)
     grid = jnp.arange(window, dtype=jnp.float32) - (window - 1) / 2
     dy, dx = grid - (corner - start)[0], grid - (corner - start)[1]

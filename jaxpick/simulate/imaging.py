@@ -8,7 +8,15 @@ from jaxtyping import Array, Bool, Float
 
 from jaxpick.physics.ctf import Envelope, Optics
 from jaxpick.physics.ice import IceLayer
-from jaxpick.simulate.draws import choice, clipped_log_normal, coin, log_uniform, uniform
+from jaxpick.simulate.draws import (
+    choice,
+    clipped_log_normal,
+    coin,
+    log_uniform,
+    standard_normal,
+    uniform,
+    units,
+)
 from jaxpick.simulate.priors import IcePrior, MicroscopePrior
 from jaxpick.typing import RandomKey
 
@@ -34,58 +42,57 @@ class Exposure:
 
 def draw_exposure(key: RandomKey, microscope: MicroscopePrior, ice: IcePrior) -> Exposure:
     """Draw how one micrograph is taken."""
-    optics_key, damping_key, dose_key, ice_key, structure_key, filter_key = jax.random.split(key, 6)
+    optics_key, damping_key, ice_key, rest_key = jax.random.split(key, 4)
+    for_dose, for_structure, for_filter = units(rest_key, 3)
     optics = draw_optics(optics_key, microscope)
-    dose = log_uniform(dose_key, microscope.dose_e_per_angstrom2)
+    dose = log_uniform(for_dose, microscope.dose_e_per_angstrom2)
     damage_dose = dose if microscope.damage else jnp.zeros_like(dose)
     return Exposure(
         optics=optics,
         damping=_draw_damping(damping_key, microscope, damage_dose, optics.voltage_kv),
         ice=_draw_ice(ice_key, ice),
         dose_e_per_angstrom2=dose,
-        structure_to_shot=log_uniform(structure_key, ice.structure),
-        is_filtered=coin(filter_key, microscope.filtered_probability),
+        structure_to_shot=log_uniform(for_structure, ice.structure),
+        is_filtered=coin(for_filter, microscope.filtered_probability),
     )
 
 
 def draw_optics(key: RandomKey, prior: MicroscopePrior) -> Optics:
     """Draw the state of the lens."""
-    keys = jax.random.split(key, 10)
+    u = units(key, 10)
     defocus = 1e4 * jnp.where(
-        coin(keys[0], prior.low_defocus_probability),
-        uniform(keys[1], prior.low_defocus_um),
-        clipped_log_normal(
-            keys[2], prior.defocus_median_um, prior.defocus_log_sd, prior.defocus_um
-        ),
+        coin(u[0], prior.low_defocus_probability),
+        uniform(u[1], prior.low_defocus_um),
+        clipped_log_normal(u[2], prior.defocus_median_um, prior.defocus_log_sd, prior.defocus_um),
     )
-    spread = prior.astigmatism_sd_angstrom * jnp.abs(jax.random.normal(keys[3], (), jnp.float32))
+    spread = prior.astigmatism_sd_angstrom * jnp.abs(standard_normal(u[3]))
     half = 0.5 * jnp.minimum(spread, prior.astigmatism_max_angstrom)
-    has_plate = coin(keys[4], prior.phase_plate_probability)
+    has_plate = coin(u[4], prior.phase_plate_probability)
     return Optics(
-        voltage_kv=choice(keys[5], prior.voltage_kv, prior.voltage_weights),
+        voltage_kv=choice(u[5], prior.voltage_kv, prior.voltage_weights),
         defocus_u_angstrom=defocus + half,
         defocus_v_angstrom=defocus - half,
-        astigmatism_deg=uniform(keys[6], (-90.0, 90.0)),
+        astigmatism_deg=uniform(u[6], (-90.0, 90.0)),
         spherical_aberration_mm=choice(
-            keys[7], prior.spherical_aberration_mm, prior.spherical_aberration_weights
+            u[7], prior.spherical_aberration_mm, prior.spherical_aberration_weights
         ),
-        amplitude_contrast=uniform(keys[8], prior.amplitude_contrast),
-        phase_shift_deg=jnp.where(has_plate, uniform(keys[9], prior.phase_shift_deg), 0.0),
+        amplitude_contrast=uniform(u[8], prior.amplitude_contrast),
+        phase_shift_deg=jnp.where(has_plate, uniform(u[9], prior.phase_shift_deg), 0.0),
     )
 
 
 def _draw_damping(
     key: RandomKey, prior: MicroscopePrior, dose: Float[Array, ""], voltage_kv: Array
 ) -> Envelope:
-    b_key, coin_key, still_key, moved_key, angle_key = jax.random.split(key, 5)
+    for_b, for_coin, for_drift, for_angle = units(key, 4)
     drift = jnp.where(
-        coin(coin_key, prior.drift_probability),
-        uniform(moved_key, prior.drift_angstrom),
-        uniform(still_key, prior.still_drift_angstrom),
+        coin(for_coin, prior.drift_probability),
+        uniform(for_drift, prior.drift_angstrom),
+        uniform(for_drift, prior.still_drift_angstrom),
     )
-    angle = uniform(angle_key, (0.0, 2.0 * jnp.pi))
+    angle = uniform(for_angle, (0.0, 2.0 * jnp.pi))
     return Envelope(
-        b_factor_angstrom2=uniform(b_key, prior.b_factor_angstrom2),
+        b_factor_angstrom2=uniform(for_b, prior.b_factor_angstrom2),
         drift_y_angstrom=drift * jnp.sin(angle),
         drift_x_angstrom=drift * jnp.cos(angle),
         dose_e_per_angstrom2=dose,
@@ -95,19 +102,19 @@ def _draw_damping(
 
 
 def _draw_ice(key: RandomKey, prior: IcePrior) -> IceLayer:
-    thickness_key, slope_key, angle_key, lens_key, rough_key, length_key = jax.random.split(key, 6)
-    slope = uniform(slope_key, prior.gradient)
-    angle = uniform(angle_key, (0.0, 2.0 * jnp.pi))
+    for_thickness, for_slope, for_angle, for_lens, for_rough, for_length = units(key, 6)
+    slope = uniform(for_slope, prior.gradient)
+    angle = uniform(for_angle, (0.0, 2.0 * jnp.pi))
     return IceLayer(
         thickness_angstrom=clipped_log_normal(
-            thickness_key,
+            for_thickness,
             prior.thickness_median_angstrom,
             prior.thickness_log_sd,
             prior.thickness_angstrom,
         ),
         gradient_y=slope * jnp.sin(angle),
         gradient_x=slope * jnp.cos(angle),
-        lens=uniform(lens_key, (-0.2, 1.0)) * uniform(slope_key, prior.gradient),
-        roughness=uniform(rough_key, prior.mottling),
-        correlation_angstrom=log_uniform(length_key, prior.mottling_length_angstrom),
+        lens=uniform(for_lens, (-0.5, 1.0)) * slope,
+        roughness=uniform(for_rough, prior.mottling),
+        correlation_angstrom=log_uniform(for_length, prior.mottling_length_angstrom),
     )

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxpick.simulate import placement
-from jaxpick.simulate.draws import coin, log_uniform, uniform
+from jaxpick.simulate.draws import Unit, coin, log_uniform, pick, uniform, units
 from jaxpick.simulate.priors import ScenePrior
 from jaxpick.typing import RandomKey
 
@@ -41,16 +41,16 @@ def draw_layout(
     num: int,
 ) -> Layout:
     """Draw one layout of `num` candidates for particles of a diameter."""
-    kind_key, count_key, point_key, contact_key, layer_key, thin_key = jax.random.split(key, 6)
-    weights = jnp.asarray(prior.layout_weights, jnp.float32)
-    kind = jax.random.categorical(kind_key, jnp.log(jnp.maximum(weights, 1e-20)))
-    coverage = _draw_coverage(count_key, prior, kind)
+    unit_key, point_key, thin_key, layer_key = jax.random.split(key, 4)
+    for_kind, for_empty, for_coverage, for_contact = units(unit_key, 4)
+    kind = pick(for_kind, jnp.asarray(prior.layout_weights, jnp.float32))
+    coverage = _coverage(for_empty, for_coverage, prior, kind)
     area_px = field_yx_px[0] * field_yx_px[1]
     num_wanted = jnp.round(coverage * area_px / (0.25 * jnp.pi * diameter_px**2))
     points, spacing_px = _draw_points(
         point_key, kind, coverage, num_wanted, diameter_px, field_yx_px, num
     )
-    contact = uniform(contact_key, prior.contact)
+    contact = uniform(for_contact, prior.contact)
     contact = jnp.where(
         kind == PACKED, jnp.minimum(contact, 0.9 * spacing_px / diameter_px), contact
     )
@@ -65,12 +65,13 @@ def draw_layout(
     )
 
 
-def _draw_coverage(key: RandomKey, prior: ScenePrior, kind: Int[Array, ""]) -> Float[Array, ""]:
-    empty_key, sparse_key, dense_key = jax.random.split(key, 3)
-    sparse = log_uniform(sparse_key, prior.coverage)
-    dense = uniform(dense_key, prior.dense_coverage)
+def _coverage(
+    for_empty: Unit, for_coverage: Unit, prior: ScenePrior, kind: Int[Array, ""]
+) -> Float[Array, ""]:
+    sparse = log_uniform(for_coverage, prior.coverage)
+    dense = uniform(for_coverage, prior.dense_coverage)
     coverage = jnp.where(kind == PACKED, dense, sparse)
-    return jnp.where(coin(empty_key, prior.empty_probability), 0.0, coverage)
+    return jnp.where(coin(for_empty, prior.empty_probability), 0.0, coverage)
 
 
 def _draw_points(
@@ -83,15 +84,16 @@ def _draw_points(
     num: int,
 ) -> tuple[Float[Array, "candidate 2"], Float[Array, ""]]:
     """Return candidates of the layout's kind, and the lattice spacing if it is packed."""
-    uniform_key, cluster_key, spread_key, packed_key, jitter_key = jax.random.split(key, 5)
+    unit_key, uniform_key, cluster_key, packed_key = jax.random.split(key, 4)
+    for_spread, for_jitter = units(unit_key, 2)
     scattered = placement.uniform_points(uniform_key, num, field_yx_px)
     num_clusters = jnp.maximum(num_wanted / 12.0, 1.0)
-    spread_px = diameter_px * uniform(spread_key, (1.0, 3.0))
+    spread_px = diameter_px * uniform(for_spread, (1.0, 3.0))
     clustered = placement.clustered_points(cluster_key, num, field_yx_px, num_clusters, spread_px)
     # Sites of a triangular lattice are sqrt(3) / 2 spacing^2 each; a tenth of them stay vacant.
     spacing_px = diameter_px * jnp.sqrt(jnp.pi * 0.9 / (12.0**0.5 * jnp.maximum(coverage, 0.05)))
     packed = placement.packed_points(
-        packed_key, num, field_yx_px, spacing_px, uniform(jitter_key, (0.03, 0.15))
+        packed_key, num, field_yx_px, spacing_px, uniform(for_jitter, (0.03, 0.15))
     )
     points = jnp.where(kind == PACKED, packed, jnp.where(kind == CLUSTERED, clustered, scattered))
     return points, spacing_px
@@ -101,17 +103,18 @@ def _thin(
     key: RandomKey, points_yx_px: Float[Array, "candidate 2"], diameter_px: Float[Array, ""]
 ) -> Bool[Array, " candidate"]:
     """Thin the candidates by a smooth random density (log-Gaussian Cox process)."""
-    field_key, length_key, strength_key, coin_key = jax.random.split(key, 4)
-    length_px = diameter_px * log_uniform(length_key, (2.0, 12.0))
+    unit_key, field_key, coin_key = jax.random.split(key, 3)
+    for_length, for_strength = units(unit_key, 2)
+    length_px = diameter_px * log_uniform(for_length, (2.0, 12.0))
     log_density = placement.log_density(field_key, points_yx_px, length_px)
-    strength = uniform(strength_key, (0.5, 2.5))
+    strength = uniform(for_strength, (0.5, 2.5))
     chance = jnp.exp(strength * (log_density - 1.0))
     return jax.random.uniform(coin_key, chance.shape) < chance
 
 
 def _draw_layers(key: RandomKey, prior: ScenePrior, num: int) -> Int[Array, " candidate"]:
     """Draw the air-water interface of each candidate; most micrographs have particles at one only."""
-    is_key, fraction_key, which_key = jax.random.split(key, 3)
-    fraction = uniform(fraction_key, prior.second_layer_fraction)
-    fraction *= coin(is_key, prior.two_layer_probability)
-    return (jax.random.uniform(which_key, (num,)) < fraction).astype(jnp.int32)
+    u = jax.random.uniform(key, (num + 2,), jnp.float32)
+    fraction = uniform(u[0], prior.second_layer_fraction)
+    fraction *= coin(u[1], prior.two_layer_probability)
+    return (u[2:] < fraction).astype(jnp.int32)

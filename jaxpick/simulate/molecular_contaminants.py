@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxpick.physics.constants import PROTEIN_EXCESS_POTENTIAL_VOLT
-from jaxpick.simulate.draws import coin, log_uniform, uniform
+from jaxpick.simulate.draws import coin, log_uniform, standard_normal, uniform, units
 from jaxpick.simulate.frozen_contaminants import rough_field
 from jaxpick.simulate.planes import Planes, Site, coarse_grid_angstrom, paint, refine
 from jaxpick.typing import Image, RandomKey
@@ -19,15 +19,18 @@ MAX_VESICLES = 3
 
 def add_denatured(key: RandomKey, planes: Planes, site: Site) -> Planes:
     """Add the network of unfolded protein at the air-water interface: ridges of a random field, in patches."""
-    length_key, ridge_key, patch_key, area_key, thickness_key = jax.random.split(key, 5)
+    unit_key, ridge_key, patch_key = jax.random.split(key, 3)
+    for_length, for_area, for_thickness = units(unit_key, 3)
     shape = planes.label.shape
-    length = log_uniform(length_key, (30.0, 120.0))
+    length = log_uniform(for_length, (30.0, 120.0))
     length = jnp.minimum(length, 0.6 * site.diameter_angstrom)
     ridges = 1.0 - jnp.abs(rough_field(ridge_key, shape, FINE, length, site)) / 0.35
     patch_length = 0.2 * site.field_angstrom
-    patches = rough_field(patch_key, shape, COARSE, patch_length, site) - uniform(area_key, (-1.0, 1.2))
+    patches = rough_field(patch_key, shape, COARSE, patch_length, site) - uniform(
+        for_area, (-1.0, 1.2)
+    )
     share = jax.nn.sigmoid(4.0 * refine(patches, COARSE, shape))
-    thickness = uniform(thickness_key, (10.0, 40.0))
+    thickness = uniform(for_thickness, (10.0, 40.0))
     profile = jnp.maximum(refine(ridges, FINE, shape), 0.0) * share
     potential = PROTEIN_EXCESS_POTENTIAL_VOLT * thickness * profile
     return paint(planes, "denatured", potential, jnp.zeros_like(potential), profile > 0.25)
@@ -35,13 +38,14 @@ def add_denatured(key: RandomKey, planes: Planes, site: Site) -> Planes:
 
 def add_filaments(key: RandomKey, planes: Planes, site: Site) -> Planes:
     """Add one to `MAX_FILAMENTS` of one kind: worm-like chains, solid or hollow in cross-section."""
-    number_key, width_key, stiffness_key, hollow_key, chain_key = jax.random.split(key, 5)
-    number = jax.random.randint(number_key, (), 1, MAX_FILAMENTS + 1)
-    width = log_uniform(width_key, (20.0, 250.0))
+    unit_key, chain_key = jax.random.split(key)
+    for_number, for_width, for_stiffness, for_hollow = units(unit_key, 4)
+    number = jnp.floor(1 + MAX_FILAMENTS * for_number).astype(jnp.int32)
+    width = log_uniform(for_width, (20.0, 250.0))
     width = jnp.minimum(width, 0.8 * site.diameter_angstrom)
     # Thin chains (DNA) are floppy, thick ones (actin, microtubules, amyloid) stiff.
-    persistence = width * log_uniform(stiffness_key, (25.0, 400.0))
-    hollow = jnp.where(coin(hollow_key, 0.3), 0.6, 0.0)
+    persistence = width * log_uniform(for_stiffness, (25.0, 400.0))
+    hollow = jnp.where(coin(for_hollow, 0.3), 0.6, 0.0)
 
     def add(index: Array, planes: Planes) -> Planes:
         one_key = jax.random.fold_in(chain_key, index)
@@ -55,12 +59,12 @@ def _chain_distance(
     key: RandomKey, shape: tuple[int, int], persistence: Array, site: Site
 ) -> Image:
     """Return the distance in angstrom to a worm-like chain through the field."""
-    middle_key, angle_key, bend_key = jax.random.split(key, 3)
+    u = jax.random.uniform(key, (SEGMENTS + 3,), jnp.float32)
     step = 2.2 * site.field_angstrom / SEGMENTS
-    middle = jax.random.uniform(middle_key, (2,), jnp.float32, -0.4, 0.4) * site.field_angstrom
+    middle = uniform(u[:2], (-0.4, 0.4)) * site.field_angstrom
     # In two dimensions the direction performs a random walk of variance step / persistence.
-    bends = jnp.sqrt(step / persistence) * jax.random.normal(bend_key, (SEGMENTS,), jnp.float32)
-    angle = uniform(angle_key, (0.0, 2.0 * jnp.pi)) + jnp.cumsum(bends)
+    bends = jnp.sqrt(step / persistence) * standard_normal(u[3:])
+    angle = 2.0 * jnp.pi * u[2] + jnp.cumsum(bends)
     steps = step * jnp.stack([jnp.sin(angle), jnp.cos(angle)], axis=-1)
     ends = jnp.cumsum(steps, axis=0)
     starts = ends - steps + (middle - ends[SEGMENTS // 2])[None, :]
@@ -81,28 +85,26 @@ def _add_tube(
 ) -> Planes:
     chord = _chord(radius, distance) - _chord(hollow * radius, distance)
     potential = PROTEIN_EXCESS_POTENTIAL_VOLT * chord
-    return paint(
-        planes, "filament", potential, jnp.zeros_like(potential), distance < radius, index
-    )
+    return paint(planes, "filament", potential, jnp.zeros_like(potential), distance < radius, index)
 
 
 def add_vesicles(key: RandomKey, planes: Planes, site: Site) -> Planes:
     """Add one to `MAX_VESICLES` closed bilayers: two dense leaflets about a light core, slightly oval."""
-    number_key, vesicles_key = jax.random.split(key)
-    number = jax.random.randint(number_key, (), 1, MAX_VESICLES + 1)
+    unit_key, vesicles_key = jax.random.split(key)
+    number = jnp.floor(1 + MAX_VESICLES * units(unit_key, 1)[0]).astype(jnp.int32)
     y, x = coarse_grid_angstrom(planes.label.shape, 1, site.pixel_angstrom)
 
     def add(index: Array, planes: Planes) -> Planes:
-        keys = jax.random.split(jax.random.fold_in(vesicles_key, index), 5)
-        radius = 0.5 * log_uniform(keys[0], (200.0, 3000.0))
+        u = jax.random.uniform(jax.random.fold_in(vesicles_key, index), (6,), jnp.float32)
+        radius = 0.5 * log_uniform(u[0], (200.0, 3000.0))
         radius = jnp.clip(radius, 60.0, 0.35 * site.field_angstrom)
-        centre = jax.random.uniform(keys[1], (2,), jnp.float32, -0.5, 0.5) * site.field_angstrom
-        angle, oval = uniform(keys[2], (0.0, jnp.pi)), uniform(keys[3], (1.0, 1.25))
+        centre = (u[1:3] - 0.5) * site.field_angstrom
+        angle, oval = jnp.pi * u[3], uniform(u[4], (1.0, 1.25))
         dy, dx = y - centre[0], x - centre[1]
         along = jnp.cos(angle) * dx + jnp.sin(angle) * dy
         across = oval * (jnp.cos(angle) * dy - jnp.sin(angle) * dx)
         distance = jnp.hypot(along, across)
-        return _add_bilayer(planes, distance, radius, uniform(keys[4], (2.0, 5.0)), index)
+        return _add_bilayer(planes, distance, radius, uniform(u[5], (2.0, 5.0)), index)
 
     return jax.lax.fori_loop(0, number, add, planes)
 

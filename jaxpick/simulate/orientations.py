@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from jaxpick.simulate.draws import coin, log_uniform, uniform
+from jaxpick.simulate.draws import coin, log_uniform, uniform, units
 from jaxpick.simulate.priors import ScenePrior
 from jaxpick.typing import RandomKey, Scalar
 
@@ -56,20 +56,22 @@ def preferred_directions(
     key: RandomKey, num: int, num_lobes: int, weight: Scalar, concentration: Scalar
 ) -> Float[Array, "num 3"]:
     """Draw directions of which a fraction `weight` lies about `num_lobes` random axes."""
-    axis_key, pick_key, lobe_key, free_key, mix_key = jax.random.split(key, 5)
+    axis_key, pick_key, lobe_key, free_key = jax.random.split(key, 4)
     axes = uniform_directions(axis_key, num_lobes)
-    pick = jax.random.randint(pick_key, (num,), 0, 2 * num_lobes)
-    sign = jnp.where(pick % 2 == 0, 1.0, -1.0)
-    preferred = von_mises_fisher(lobe_key, sign[:, None] * axes[pick // 2], concentration)
-    is_preferred = jax.random.uniform(mix_key, (num, 1)) < weight
-    return jnp.where(is_preferred, preferred, uniform_directions(free_key, num))
+    u, v, w = jax.random.uniform(pick_key, (3, num), jnp.float32)
+    lobe = jnp.minimum(jnp.floor(u * num_lobes), num_lobes - 1).astype(jnp.int32)
+    sign = jnp.where(v < 0.5, 1.0, -1.0)
+    preferred = von_mises_fisher(lobe_key, sign[:, None] * axes[lobe], concentration)
+    return jnp.where((w < weight)[:, None], preferred, uniform_directions(free_key, num))
 
 
 def draw_directions(key: RandomKey, prior: ScenePrior, num: int) -> Float[Array, "num 3"]:
     """Draw one micrograph's view directions from its prior."""
-    is_key, weight_key, kappa_key, draw_key = jax.random.split(key, 4)
-    weight = uniform(weight_key, prior.preferred_weight) * coin(is_key, prior.preferred_probability)
-    kappa = log_uniform(kappa_key, prior.preferred_kappa)
+    unit_key, draw_key = jax.random.split(key)
+    for_coin, for_weight, for_kappa = units(unit_key, 3)
+    is_preferred = coin(for_coin, prior.preferred_probability)
+    weight = uniform(for_weight, prior.preferred_weight) * is_preferred
+    kappa = log_uniform(for_kappa, prior.preferred_kappa)
     return preferred_directions(draw_key, num, MAX_LOBES, weight, kappa)
 
 

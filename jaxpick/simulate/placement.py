@@ -97,9 +97,11 @@ def clustered_points(
     max_clusters: int = 12,
 ) -> Float[Array, "candidate 2"]:
     """Draw points of a Thomas process: Gaussian clouds about uniform parents."""
-    parent_key, member_key, offset_key = jax.random.split(key, 3)
-    parents = uniform_points(parent_key, max_clusters, extent_yx_px)
-    choice = jax.random.uniform(member_key, (num,)) * jnp.minimum(num_clusters, max_clusters)
+    parent_key, offset_key = jax.random.split(key)
+    u = jax.random.uniform(parent_key, (num + 2 * max_clusters,), jnp.float32)
+    extent = jnp.asarray(extent_yx_px, jnp.float32)
+    parents = u[num:].reshape(max_clusters, 2) * extent[None, :]
+    choice = u[:num] * jnp.minimum(num_clusters, max_clusters)
     offset = spread_px * jax.random.normal(offset_key, (num, 2), jnp.float32)
     return parents[jnp.floor(choice).astype(jnp.int32)] + offset
 
@@ -116,7 +118,8 @@ def packed_points(
     `jitter` is the standard deviation of each site's displacement in units of the spacing. Where `num` sites of that
     spacing cannot cover the field, the spacing grows until they do.
     """
-    turn_key, jitter_key, order_key = jax.random.split(key, 3)
+    jitter_key, order_key = jax.random.split(key)
+    u = jax.random.uniform(order_key, (num + 1,), jnp.float32)
     height, width = extent_yx_px
     side = int(num**0.5)
     reach = (height**2 + width**2) ** 0.5
@@ -124,13 +127,13 @@ def packed_points(
     row, column = jnp.divmod(jnp.arange(num), side)
     x = (column - side / 2 + 0.5 * (row % 2)) * spacing
     y = (row - side / 2) * spacing * (3.0**0.5 / 2.0)
-    angle = jax.random.uniform(turn_key, (), jnp.float32, 0.0, 2.0 * jnp.pi)
+    angle = 2.0 * jnp.pi * u[-1]
     turned = jnp.stack(
         [jnp.sin(angle) * x + jnp.cos(angle) * y, jnp.cos(angle) * x - jnp.sin(angle) * y], axis=-1
     )
     shift = jitter * spacing * jax.random.normal(jitter_key, (num, 2), jnp.float32)
     centre = jnp.asarray([height / 2.0, width / 2.0], jnp.float32)
-    return jax.random.permutation(order_key, turned + shift + centre[None, :])
+    return (turned + shift + centre[None, :])[jnp.argsort(u[:-1])]
 
 
 def log_density(
@@ -160,11 +163,10 @@ def grow_aggregate(
     key: RandomKey, start_yx_px: Float[Array, "2"], step_px: Float[Array, " member"]
 ) -> Float[Array, "member 2"]:
     """Grow a cluster by contact: each member sits at its step from a random earlier one."""
-    parent_key, angle_key = jax.random.split(key)
     num = step_px.shape[0]
-    order = jnp.arange(num)
-    parent = jnp.floor(jax.random.uniform(parent_key, (num,)) * order).astype(jnp.int32)
-    angle = jax.random.uniform(angle_key, (num,), jnp.float32, 0.0, 2.0 * jnp.pi)
+    u, v = jax.random.uniform(key, (2, num), jnp.float32)
+    parent = jnp.floor(u * jnp.arange(num)).astype(jnp.int32)
+    angle = 2.0 * jnp.pi * v
     step = step_px[:, None] * jnp.stack([jnp.sin(angle), jnp.cos(angle)], axis=-1)
 
     def attach(i: Array, members: Float[Array, "member 2"]) -> Float[Array, "member 2"]:

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 from jaxpick.numerics.fourier import filter_image
 from jaxpick.numerics.grids import frequency_magnitude
 from jaxpick.physics.detector import quantise
-from jaxpick.simulate.draws import coin, log_uniform, uniform
+from jaxpick.simulate.draws import Unit, coin, log_uniform, uniform, units
 from jaxpick.simulate.priors import ProcessingPrior
 from jaxpick.typing import Image, RandomKey, Scalar
 
@@ -24,12 +24,12 @@ def process(
     key: RandomKey, image: Image, prior: ProcessingPrior, diameter_px: Float[Array, ""]
 ) -> Image:
     """Draw the processing of one micrograph; most are left alone."""
-    band_key, local_key, tone_key, bit_key, invert_key = jax.random.split(key, 5)
-    image = _filter(band_key, image, prior, diameter_px)
-    image = _flatten(local_key, image, prior, diameter_px)
-    image = _bend(tone_key, image, prior)
-    image = _to_eight_bits(bit_key, image, prior)
-    is_inverted = coin(invert_key, prior.invert_probability)
+    u = units(key, 12)
+    image = _filter(u[:4], image, prior, diameter_px)
+    image = _flatten(u[4:6], image, prior, diameter_px)
+    image = _bend(u[6:9], image, prior)
+    image = _to_eight_bits(u[9:11], image, prior)
+    is_inverted = coin(u[11], prior.invert_probability)
     return jnp.where(is_inverted, 2.0 * jnp.mean(image) - image, image)
 
 
@@ -49,10 +49,11 @@ def local_contrast(image: Image, window_px: Scalar) -> Image:
     return deviation / jnp.sqrt(jnp.maximum(variance, 1e-3 * jnp.mean(variance) + 1e-12))
 
 
-def _filter(key: RandomKey, image: Image, prior: ProcessingPrior, diameter_px: Scalar) -> Image:
-    low_key, high_key, low_cut_key, high_cut_key = jax.random.split(key, 4)
-    low_px = diameter_px * log_uniform(low_cut_key, prior.low_pass_diameters)
-    high_px = diameter_px * log_uniform(high_cut_key, prior.high_pass_diameters)
+def _filter(
+    u: tuple[Unit, ...], image: Image, prior: ProcessingPrior, diameter_px: Scalar
+) -> Image:
+    low_px = diameter_px * log_uniform(u[0], prior.low_pass_diameters)
+    high_px = diameter_px * log_uniform(u[1], prior.high_pass_diameters)
 
     def remove_fine(image: Image) -> Image:
         return gaussian_low_pass(image, low_px)
@@ -60,42 +61,41 @@ def _filter(key: RandomKey, image: Image, prior: ProcessingPrior, diameter_px: S
     def remove_coarse(image: Image) -> Image:
         return image - gaussian_low_pass(image, high_px) + jnp.mean(image)
 
-    is_fine_removed = coin(low_key, prior.low_pass_probability)
+    is_fine_removed = coin(u[2], prior.low_pass_probability)
     image = jax.lax.cond(is_fine_removed, remove_fine, lambda image: image, image)
-    is_coarse_removed = coin(high_key, prior.high_pass_probability)
+    is_coarse_removed = coin(u[3], prior.high_pass_probability)
     return jax.lax.cond(is_coarse_removed, remove_coarse, lambda image: image, image)
 
 
-def _flatten(key: RandomKey, image: Image, prior: ProcessingPrior, diameter_px: Scalar) -> Image:
-    coin_key, window_key = jax.random.split(key)
-    window_px = diameter_px * log_uniform(window_key, prior.local_contrast_diameters)
+def _flatten(
+    u: tuple[Unit, ...], image: Image, prior: ProcessingPrior, diameter_px: Scalar
+) -> Image:
+    window_px = diameter_px * log_uniform(u[0], prior.local_contrast_diameters)
     return jax.lax.cond(
-        coin(coin_key, prior.local_contrast_probability),
+        coin(u[1], prior.local_contrast_probability),
         lambda image: 1.0 + 0.05 * local_contrast(image, window_px),
         lambda image: image,
         image,
     )
 
 
-def _bend(key: RandomKey, image: Image, prior: ProcessingPrior) -> Image:
+def _bend(u: tuple[Unit, ...], image: Image, prior: ProcessingPrior) -> Image:
     """Compress the bright and dark ends, or one more than the other, as display curves do."""
-    coin_key, strength_key, skew_key = jax.random.split(key, 3)
-    strength = uniform(strength_key, prior.tone_strength)
-    skew = strength * uniform(skew_key, (-1.0, 1.0))
+    strength = uniform(u[0], prior.tone_strength)
+    skew = strength * uniform(u[1], (-1.0, 1.0))
 
     def bend(image: Image) -> Image:
         mean, deviation = jnp.mean(image), jnp.std(image)
         z = (image - mean) / jnp.maximum(deviation, 1e-9)
         return mean + deviation * (jnp.tanh(strength * z + skew) - jnp.tanh(skew)) / strength
 
-    return jax.lax.cond(coin(coin_key, prior.tone_probability), bend, lambda image: image, image)
+    return jax.lax.cond(coin(u[2], prior.tone_probability), bend, lambda image: image, image)
 
 
-def _to_eight_bits(key: RandomKey, image: Image, prior: ProcessingPrior) -> Image:
-    coin_key, clip_key = jax.random.split(key)
-    reach = jnp.std(image) * uniform(clip_key, prior.eight_bit_clip_sigma)
+def _to_eight_bits(u: tuple[Unit, ...], image: Image, prior: ProcessingPrior) -> Image:
+    reach = jnp.std(image) * uniform(u[0], prior.eight_bit_clip_sigma)
     return jax.lax.cond(
-        coin(coin_key, prior.eight_bit_probability),
+        coin(u[1], prior.eight_bit_probability),
         lambda image: quantise(image, 2.0 * reach / 255.0, jnp.mean(image) - reach),
         lambda image: image,
         image,

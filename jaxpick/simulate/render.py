@@ -22,7 +22,7 @@ from jaxpick.physics.wave import add_inelastic, form_intensity, zero_loss_transm
 from jaxpick.simulate.bank import Bank
 from jaxpick.simulate.camera import expose
 from jaxpick.simulate.contaminants import draw_contaminants, label_contaminants
-from jaxpick.simulate.draws import uniform
+from jaxpick.simulate.draws import uniform, units
 from jaxpick.simulate.imaging import Exposure, draw_exposure
 from jaxpick.simulate.planes import Planes, Site
 from jaxpick.simulate.priors import Priors
@@ -103,9 +103,9 @@ def simulate_micrograph(
     field = field_shape(shape, priors.patch_px)
     scene = draw_scene(scene_key, priors, bank, field, max_particles, max_distractors)
     exposure = draw_exposure(exposure_key, priors.microscope, priors.ice)
-    molecules = splat(scene, bank, field, priors.patch_px)
+    molecules = splat(scene, bank, field, priors.patch_px, max_particles)
     junk = _draw_junk(junk_key, priors, scene, field)
-    contrast = uniform(contrast_key, priors.scene.contrast_scale)
+    contrast = uniform(units(contrast_key, 1)[0], priors.scene.contrast_scale)
     exposure, signal = _set_exposure(priors, scene, exposure, molecules, contrast, max_particles)
     pixel = scene.species_drawn.pixel_angstrom
     potential = contrast * molecules.potential + junk.potential
@@ -162,7 +162,7 @@ def _set_exposure(
     phase_per_volt = contrast * interaction_constant_rad_per_volt_angstrom(voltage)
     structure = relative_phase_density(dose, exposure.structure_to_shot) / pixel**2
     snr, dprime = particle_signal(
-        molecules.patches[:max_particles] * phase_per_volt,
+        molecules.patches * phase_per_volt,
         scene.diameter_px[:max_particles],
         exposure.optics,
         exposure.damping,
@@ -219,9 +219,7 @@ def _collect(
     distance = _middle(molecules.distance, shape)
     margin = ((field[0] - shape[0]) // 2, (field[1] - shape[1]) // 2)
     optics, drawn = exposure.optics, scene.species_drawn
-    truth = make_truth(
-        scene, bank, optics, shape, margin, max_particles, signal, contaminant_mask
-    )
+    truth = make_truth(scene, bank, optics, shape, margin, max_particles, signal, contaminant_mask)
     return Simulated(
         image=image,
         truth=truth,

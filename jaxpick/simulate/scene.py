@@ -13,13 +13,15 @@ from jaxtyping import Array, Bool, Float, Int
 
 from jaxpick.simulate import layouts, placement
 from jaxpick.simulate.bank import Bank
-from jaxpick.simulate.draws import coin, log_uniform, uniform
+from jaxpick.simulate.draws import coin, log_uniform, pick, uniform, units
 from jaxpick.simulate.orientations import draw_directions, nearest_view, view_directions
 from jaxpick.simulate.priors import Priors
 from jaxpick.simulate.species import Species, draw_species
 from jaxpick.typing import RandomKey
 
 TARGET, BROKEN, AGGREGATE, SMALL = 0, 1, 2, 3
+# Fields of a scene that have no row for each slot.
+SCENE_SCALARS = ("species_drawn", "is_dirty", "num_wanted")
 CANDIDATES_PER_PARTICLE = 2
 MEMBERS_PER_AGGREGATE = 16
 
@@ -76,7 +78,7 @@ def draw_scene(
         key, 6
     )
     drawn = draw_species(species_key, priors, bank)
-    is_dirty = ~coin(clean_key, priors.contaminants.clean_probability)
+    is_dirty = ~coin(units(clean_key, 1)[0], priors.contaminants.clean_probability)
     amount = priors.contaminants.amount * is_dirty
     num_aggregated = max_distractors // 2
     aggregates = _draw_aggregates(
@@ -127,9 +129,7 @@ def _draw_particles(
     num = CANDIDATES_PER_PARTICLE * capacity
     target_px = bank.diameter_angstrom[drawn.target] / drawn.pixel_angstrom
     layout = layouts.draw_layout(layout_key, priors.scene, target_px, field_yx_px, num)
-    share = jnp.cumsum(drawn.weights)
-    species = jnp.searchsorted(share, jax.random.uniform(species_key, (num,)) * share[-1])
-    species = jnp.minimum(species, share.shape[0] - 1).astype(jnp.int32)
+    species = pick(jax.random.uniform(species_key, (num,), jnp.float32), drawn.weights)
     diameter_px = bank.diameter_angstrom[species] / drawn.pixel_angstrom
     eligible = layout.keep & _clear_of(layout.points_yx_px, diameter_px, aggregates)
     exclusion_px = 0.5 * layout.contact * diameter_px
@@ -157,24 +157,26 @@ def _draw_aggregates(
     amount: Float[Array, ""],
 ) -> dict[str, Array]:
     """Draw clumps of touching copies of the target's species."""
-    coin_key, number_key, start_key, grow_key, size_key, step_key, species_key = jax.random.split(
-        key, 7
+    unit_key, start_key, grow_key, step_key = jax.random.split(key, 4)
+    for_coin, for_number, *for_sizes = units(
+        unit_key, 2 + max(1, capacity // MEMBERS_PER_AGGREGATE)
     )
     most = max(1, capacity // MEMBERS_PER_AGGREGATE)
     size = capacity // most
-    number = jnp.floor(1 + most * jax.random.uniform(number_key))
-    number *= coin(coin_key, amount * priors.contaminants.aggregates)
-    members = jax.random.randint(size_key, (most,), min(3, size), size + 1)
+    number = jnp.floor(1 + most * for_number)
+    number *= coin(for_coin, amount * priors.contaminants.aggregates)
+    fewest = min(3, size)
+    members = jnp.floor(fewest + (size + 1 - fewest) * jnp.stack(for_sizes))
     target_px = bank.diameter_angstrom[drawn.target] / drawn.pixel_angstrom
-    steps = target_px * jax.random.uniform(step_key, (most, size), jnp.float32, 0.5, 0.95)
+    u = jax.random.uniform(step_key, (most * size + capacity,), jnp.float32)
+    steps = target_px * uniform(u[: most * size].reshape(most, size), (0.5, 0.95))
     starts = placement.uniform_points(start_key, most, field_yx_px)
     points = jax.vmap(placement.grow_aggregate)(jax.random.split(grow_key, most), starts, steps)
     used = jnp.arange(size)[None, :] < members[:, None]
     used &= jnp.arange(most)[:, None] < number
     rest = capacity - most * size
     points = jnp.pad(points.reshape(-1, 2), ((0, rest), (0, 0)))
-    weights = jnp.log(jnp.maximum(drawn.weights, 1e-20))
-    species = jax.random.categorical(species_key, weights, shape=(capacity,)).astype(jnp.int32)
+    species = pick(u[most * size :], drawn.weights)
     slots = _slots(bank, drawn, points, species, jnp.ones((capacity,)))
     slots["valid"] = jnp.pad(used.reshape(-1), (0, rest))
     slots["valid"] &= placement.inside(points, field_yx_px)
@@ -195,15 +197,16 @@ def _draw_small(
 
     A shrunken body keeps its density, so its projected potential shrinks with its length.
     """
-    coin_key, ratio_key, point_key, species_key, size_key = jax.random.split(key, 5)
-    ratio = log_uniform(ratio_key, priors.contaminants.small_per_target)
+    unit_key, slot_key = jax.random.split(key)
+    for_coin, for_ratio = units(unit_key, 2)
+    u = jax.random.uniform(slot_key, (4, capacity), jnp.float32)
+    ratio = log_uniform(for_ratio, priors.contaminants.small_per_target)
     number = ratio * jnp.maximum(num_particles, 5.0)
-    number *= coin(coin_key, amount * priors.contaminants.small_proteins)
-    points = placement.uniform_points(point_key, capacity, field_yx_px)
-    weights = jnp.where(bank.is_intact, 0.0, -jnp.inf)
-    species = jax.random.categorical(species_key, weights, shape=(capacity,)).astype(jnp.int32)
+    number *= coin(for_coin, amount * priors.contaminants.small_proteins)
+    points = u[:2].T * jnp.asarray(field_yx_px, jnp.float32)[None, :]
+    species = pick(u[2], bank.is_intact.astype(jnp.float32))
     largest = 0.5 * bank.diameter_angstrom[drawn.target]
-    wanted = largest * jax.random.uniform(size_key, (capacity,), jnp.float32, 0.5, 1.0)
+    wanted = largest * uniform(u[3], (0.5, 1.0))
     shrink = jnp.minimum(1.0, wanted / bank.diameter_angstrom[species])
     slots = _slots(bank, drawn, points, species, shrink)
     return slots | {
@@ -238,12 +241,13 @@ def _draw_cuts(
     key: RandomKey, priors: Priors, diameter_px: Float[Array, " particle"], amount: Float[Array, ""]
 ) -> tuple[Bool[Array, " particle"], Float[Array, "particle 3"]]:
     """Draw which particles are broken, and the line along which each lost a part (15 to 70 % of its width)."""
-    coin_key, fraction_key, which_key, angle_key, offset_key = jax.random.split(key, 5)
-    fraction = uniform(fraction_key, priors.contaminants.broken_fraction)
-    fraction *= coin(coin_key, amount * priors.contaminants.broken)
-    is_broken = jax.random.uniform(which_key, diameter_px.shape) < fraction
-    angle = jax.random.uniform(angle_key, diameter_px.shape, jnp.float32, 0.0, 2.0 * jnp.pi)
-    offset = jax.random.uniform(offset_key, diameter_px.shape, jnp.float32, -0.2, 0.35)
+    unit_key, slot_key = jax.random.split(key)
+    for_fraction, for_coin = units(unit_key, 2)
+    fraction = uniform(for_fraction, priors.contaminants.broken_fraction)
+    fraction *= coin(for_coin, amount * priors.contaminants.broken)
+    u = jax.random.uniform(slot_key, (3, *diameter_px.shape), jnp.float32)
+    is_broken = u[0] < fraction
+    angle, offset = 2.0 * jnp.pi * u[1], uniform(u[2], (-0.2, 0.35))
     cut = jnp.stack([jnp.sin(angle), jnp.cos(angle), offset * diameter_px], axis=-1)
     no_cut = jnp.asarray([0.0, 0.0, 1.0], jnp.float32)
     return is_broken, jnp.where(is_broken[:, None], cut, no_cut[None, :])

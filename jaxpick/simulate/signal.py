@@ -13,6 +13,9 @@ from jaxpick.physics.ctf import Envelope, Optics, contrast_transfer, envelope
 from jaxpick.typing import Scalar
 
 
+LARGEST_PX = 24
+
+
 def particle_signal(
     patches_rad: Float[Array, "particle patch patch"],
     diameter_px: Float[Array, " particle"],
@@ -29,15 +32,30 @@ def particle_signal(
         shot_variance: of a pixel of the normalised image, white.
         structure_variance: of a pixel's structural phase (rad^2), white before the transfer.
     """
+    patches_rad, binning = _bin_large(patches_rad)
     size = patches_rad.shape[-1]
-    fy, fx = frequency_grid((size, size), pixel_angstrom)
+    fy, fx = frequency_grid((size, size), binning * pixel_angstrom)
     transfer = 2.0 * contrast_transfer(optics, fy, fx) * envelope(damping, fy, fx)
     weight = half_plane_weights((size, size))[None, :] / size**2
     power = jnp.abs(jnp.fft.rfft2(patches_rad)) ** 2 * (transfer**2 * weight)[None]
     # The beam's mean is not part of the contrast.
     power = power.at[:, 0, 0].set(0.0)
-    noise = shot_variance + structure_variance * transfer**2
-    variance = jnp.sum(noise * weight)
-    area = 0.25 * jnp.pi * jnp.maximum(diameter_px, 1.0) ** 2
+    # Binning keeps spectral densities: the noise of a binned pixel is that of a mean of binning^2.
+    noise = (shot_variance + structure_variance * transfer**2) / binning**2
+    variance = shot_variance + structure_variance * jnp.mean(transfer**2)
+    area = 0.25 * jnp.pi * jnp.maximum(diameter_px, 1.0) ** 2 / binning**2
     snr = jnp.sum(power, axis=(1, 2)) / area / variance
     return snr, jnp.sqrt(jnp.sum(power / noise[None], axis=(1, 2)))
+
+
+def _bin_large(
+    patches: Float[Array, "particle patch patch"],
+) -> tuple[Float[Array, "particle small small"], int]:
+    """Bin patches in which particles span many pixels: what is lost, beyond half of Nyquist, is little."""
+    size = patches.shape[-1]
+    binning = max(1, size // LARGEST_PX)
+    kept = size // binning * binning
+    blocks = patches[:, :kept, :kept].reshape(
+        -1, kept // binning, binning, kept // binning, binning
+    )
+    return jnp.mean(blocks, axis=(2, 4)), binning

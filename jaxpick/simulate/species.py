@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxpick.simulate.bank import Bank
-from jaxpick.simulate.draws import log_uniform, uniform
+from jaxpick.simulate.draws import Unit, log_uniform, pick, uniform, units
 from jaxpick.simulate.priors import DiameterPixels, Priors
 from jaxpick.typing import RandomKey
 
@@ -35,25 +35,26 @@ class Species:
 
 def draw_species(key: RandomKey, priors: Priors, bank: Bank) -> Species:
     """Draw the target (each group of conformers equally likely), its companions and the pixel size."""
-    pixel_key, target_key, number_key, companion_key, share_key = jax.random.split(key, 5)
+    u = units(key, 4 + 2 * len(priors.scene.species_weights))
     scene, most_px = priors.scene, priors.patch_px - PATCH_RIM_PX
     same_group = bank.group[:, None] == bank.group[None, :]
     low, high = scene.target_mass_kda
     eligible = bank.is_intact & (bank.mass_kda >= low) & (bank.mass_kda <= high)
     if isinstance(priors.pixel, DiameterPixels):
-        target = _draw_one(target_key, _per_group(eligible, same_group))
-        pixel, nominal = _pixel_by_diameter(pixel_key, priors.pixel, bank.diameter_angstrom[target])
+        target = pick(u[0], _per_group(eligible, same_group))
+        diameter = bank.diameter_angstrom[target]
+        pixel, nominal = _pixel_by_diameter(u[1], u[2], priors.pixel, diameter)
     else:
-        pixel = log_uniform(pixel_key, priors.pixel.pixel_angstrom)
+        pixel = log_uniform(u[1], priors.pixel.pixel_angstrom)
         eligible &= bank.diameter_angstrom <= most_px * pixel
-        target = _draw_one(target_key, _per_group(eligible, same_group))
+        target = pick(u[0], _per_group(eligible, same_group))
         nominal = bank.diameter_angstrom[target]
     ratio = bank.diameter_angstrom / bank.diameter_angstrom[target]
     low, high = scene.species_size_ratio
     fits = (ratio >= low) & (ratio <= high) & (bank.diameter_angstrom <= most_px * pixel)
     others = _per_group(eligible & fits & ~same_group[target], same_group)
     weights = _mix(
-        (number_key, companion_key, share_key),
+        u[3:],
         scene.species_weights,
         others,
         (eligible & same_group[target]).astype(jnp.float32),
@@ -68,12 +69,11 @@ def draw_species(key: RandomKey, priors: Priors, bank: Bank) -> Species:
 
 
 def _pixel_by_diameter(
-    key: RandomKey, prior: DiameterPixels, diameter_angstrom: Float[Array, ""]
+    for_size: Unit, for_error: Unit, prior: DiameterPixels, diameter_angstrom: Float[Array, ""]
 ) -> tuple[Float[Array, ""], Float[Array, ""]]:
-    size_key, error_key = jax.random.split(key)
-    error = uniform(error_key, (-prior.diameter_error, prior.diameter_error))
+    error = uniform(for_error, (-prior.diameter_error, prior.diameter_error))
     nominal = diameter_angstrom / (1.0 + error)
-    return nominal / log_uniform(size_key, prior.diameter_px), nominal
+    return nominal / log_uniform(for_size, prior.diameter_px), nominal
 
 
 def _per_group(
@@ -84,12 +84,8 @@ def _per_group(
     return eligible / jnp.maximum(members, 1).astype(jnp.float32)
 
 
-def _draw_one(key: RandomKey, weights: Float[Array, " species"]) -> Int[Array, ""]:
-    return jax.random.categorical(key, jnp.log(jnp.maximum(weights, 1e-20))).astype(jnp.int32)
-
-
 def _mix(
-    keys: tuple[RandomKey, RandomKey, RandomKey],
+    u: tuple[Unit, ...],
     number_weights: tuple[float, ...],
     others: Float[Array, " species"],
     target_members: Float[Array, " species"],
@@ -97,13 +93,11 @@ def _mix(
 ) -> Float[Array, " species"]:
     """Return each species' share: the target's conformers plus up to len(number_weights) - 1 companion groups."""
     most = len(number_weights)
-    number_key, companion_key, share_key = keys
-    num_extra = _draw_one(number_key, jnp.asarray(number_weights, jnp.float32))
-    drawn = jax.random.categorical(
-        companion_key, jnp.log(jnp.maximum(others, 1e-20))[None, :], shape=(most - 1,)
-    )
+    num_extra = pick(u[0], jnp.asarray(number_weights, jnp.float32))
+    drawn = pick(jnp.stack(u[1:most]), others)
     used = (jnp.arange(most - 1) < num_extra) & (jnp.sum(others) > 0)
-    share = jax.random.exponential(share_key, (most,), jnp.float32) + 0.05
+    # Exponential shares make a flat Dirichlet mixture; none vanishes.
+    share = 0.05 - jnp.log1p(-jnp.stack(u[most : 2 * most]))
     rows = jnp.concatenate([target_members[None, :], members[drawn] * used[:, None]])
     rows = rows / jnp.maximum(jnp.sum(rows, axis=1, keepdims=True), 1.0)
     weights = jnp.sum(rows * share[:, None], axis=0)

@@ -6,18 +6,30 @@ corner. On a CPU the additions are a scan of slice updates, elsewhere one scatte
 """
 
 import dataclasses
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from jaxpick.simulate.bank import Bank
-from jaxpick.simulate.scene import TARGET, Scene
+from jaxpick.simulate.scene import SCENE_SCALARS, TARGET, Scene
 
 # Projected excess potential of 20 angstrom of protein (3.38 V): thinner is not seen as particle.
 LEAST_VOLT_ANGSTROM = 68.0
 LEAST_SHARE = 0.15
+# Distances are known up to this many radii; beyond it is `FAR`.
+REACH_RADII = 4.0
 FAR = 1e6
+# A claim on a pixel is 19 bits of rank above 12 bits of slot: the largest claim wins in one maximum.
+SLOT_BITS = 12
+RANK_LEVELS = 2**19 - 1
+HIGHEST_VOLT_ANGSTROM = 8192.0
+# Slots that are sampled together on a CPU.
+CHUNK = 32
+
+Corners = Int[Array, "particle 2"]
+Patches = Float[Array, "particle patch patch"]
 
 
 @jax.tree_util.register_dataclass
@@ -27,10 +39,10 @@ class Splat:
 
     Attributes:
         potential: projected excess potential of all molecules, volt angstrom.
-        owner: slot with the largest projected potential here, where that one's is above its threshold, plus 1; else 0.
-        distance: distance to the nearest target centre in units of its radius (`FAR` beyond its patch).
-        nearest: slot of that target plus 1; 0 where none.
-        patches: projected potential of each slot alone.
+        owner: slot + 1 of the largest projected potential among those above their threshold; else 0.
+        distance: to the nearest target's centre in units of its radius, to 1e-5; `FAR` beyond its patch.
+        nearest: slot + 1 of that target; 0 where none.
+        patches: projected potential of each particle slot alone.
     """
 
     potential: Float[Array, "y x"]
@@ -40,50 +52,43 @@ class Splat:
     patches: Float[Array, "particle patch patch"]
 
 
-def splat(scene: Scene, bank: Bank, field_yx_px: tuple[int, int], patch_px: int) -> Splat:
-    """Return the planes of a scene; `patch_px` must hold every particle (`Priors.patch_px`)."""
-    patches, distance, corner = make_patches(scene, bank, patch_px)
-    slot = jnp.arange(1, scene.valid.shape[0] + 1, dtype=jnp.int32)
-    peak = jnp.max(patches, axis=(1, 2))
-    floor = jnp.maximum(LEAST_SHARE * peak, jnp.minimum(LEAST_VOLT_ANGSTROM, 0.5 * peak))
-    margin = patch_px
-    shape = (field_yx_px[0] + 2 * margin, field_yx_px[1] + 2 * margin)
-    planes = _by_scan if jax.default_backend() == "cpu" else _by_scatter
-    corner = jnp.clip(corner + margin, 0, (jnp.asarray(shape) - patch_px)[None, :])
-    whole = planes(shape, corner, slot, patches, floor, distance)
-    potential, owner, distance, nearest = (
-        plane[margin:-margin, margin:-margin] for plane in whole
-    )
-    return Splat(
-        potential=potential, owner=owner, distance=distance, nearest=nearest, patches=patches
-    )
+def splat(
+    scene: Scene, bank: Bank, field_yx_px: tuple[int, int], patch_px: int, max_particles: int
+) -> Splat:
+    """Return the planes of a scene whose first `max_particles` slots hold particles, used ones first.
 
+    `patch_px` must hold every molecule (`Priors.patch_px`).
 
-def make_patches(
-    scene: Scene, bank: Bank, patch_px: int
-) -> tuple[
-    Float[Array, "particle patch patch"],
-    Float[Array, "particle patch patch"],
-    Int[Array, "particle 2"],
-]:
-    """Return each slot's projected potential, its distance map (radii; targets only) and its patch's corner in the field.
-
-    Free slots hold zeros and `FAR`.
+    Raises:
+        ValueError: with more slots than a claim can name.
     """
-    whole = jnp.round(scene.centre_yx_px)
-    corner = whole.astype(jnp.int32) - patch_px // 2
-    grid = jnp.arange(patch_px, dtype=jnp.float32) - patch_px // 2
-    fraction = scene.centre_yx_px - whole
-    dy = grid[None, :, None] - fraction[:, 0, None, None]
-    dx = grid[None, None, :] - fraction[:, 1, None, None]
+    num = scene.valid.shape[0]
+    if num >= 2**SLOT_BITS:
+        raise ValueError(f"slots: expected fewer than {2**SLOT_BITS}, got {num}")
+    shape = (field_yx_px[0] + 2 * patch_px, field_yx_px[1] + 2 * patch_px)
+    add = _add_in_turn if jax.default_backend() == "cpu" else _add_at_once
+    planes, patches = add(scene, bank, shape, patch_px)
+    potential, owner, nearest = (plane[patch_px:-patch_px, patch_px:-patch_px] for plane in planes)
+    distance = REACH_RADII * (1.0 - (nearest >> SLOT_BITS).astype(jnp.float32) / RANK_LEVELS)
+    slot_mask = 2**SLOT_BITS - 1
+    return Splat(
+        potential=potential,
+        owner=owner & slot_mask,
+        distance=jnp.where(nearest > 0, distance, FAR),
+        nearest=nearest & slot_mask,
+        patches=patches[:max_particles],
+    )
+
+
+def make_patches(scene: Scene, bank: Bank, patch_px: int) -> Patches:
+    """Return each slot's projected potential around its nearest pixel; zero for free slots."""
+    dy, dx = _offsets(scene, patch_px)
     cut_y, cut_x, offset = (scene.cut[:, i, None, None] for i in range(3))
+    # No cut has a zero normal and an offset of 1: all remains.
     is_kept = jax.nn.sigmoid(2.0 * (offset - cut_y * dy - cut_x * dx))
     is_kept = jnp.where((cut_y == 0) & (cut_x == 0), 1.0, is_kept)
     strength = (scene.strength * scene.valid)[:, None, None]
-    patches = sample_views(scene, bank, dy, dx) * strength * is_kept
-    radii = jnp.sqrt(dy**2 + dx**2) / (0.5 * scene.diameter_px[:, None, None])
-    is_target = (scene.valid & (scene.role == TARGET))[:, None, None]
-    return patches, jnp.where(is_target, radii, FAR), corner
+    return sample_views(scene, bank, dy, dx) * strength * is_kept
 
 
 def sample_views(
@@ -91,91 +96,136 @@ def sample_views(
     bank: Bank,
     dy: Float[Array, "particle patch 1"],
     dx: Float[Array, "particle 1 patch"],
-) -> Float[Array, "particle patch patch"]:
+) -> Patches:
     """Sample each slot's view at offsets (dy, dx) in micrograph pixels from its centre; zero outside the box."""
     box = bank.views.shape[-1]
-    views = bank.views[scene.species, scene.view].astype(jnp.float32)
+    views = bank.views[scene.species, scene.view].astype(jnp.float32).reshape(-1)
     psi = jnp.deg2rad(scene.psi_deg)
     c = (scene.magnification * jnp.cos(psi))[:, None, None]
     s = (scene.magnification * jnp.sin(psi))[:, None, None]
-    x = c * dx - s * dy + box // 2
-    y = s * dx + c * dy + box // 2
+    x, y = c * dx - s * dy + box // 2, s * dx + c * dy + box // 2
     x0, y0 = jnp.floor(x), jnp.floor(y)
     fx, fy = x - x0, y - y0
     is_in = (x0 >= 0) & (y0 >= 0) & (x0 < box - 1) & (y0 < box - 1)
     corner = jnp.where(is_in, y0 * box + x0, 0.0).astype(jnp.int32)
-    flat, at = views.reshape(-1, box * box), corner.reshape(corner.shape[0], -1)
+    first = corner + (jnp.arange(scene.valid.shape[0]) * box**2)[:, None, None]
 
-    def tap(step: int) -> Float[Array, "particle patch patch"]:
-        taken = jnp.take_along_axis(flat, at + step, axis=1, mode="promise_in_bounds")
-        return taken.reshape(corner.shape)
+    def tap(step: int) -> Patches:
+        return views.at[first + step].get(mode="promise_in_bounds")
 
     top = tap(0) * (1.0 - fx) + tap(1) * fx
     bottom = tap(box) * (1.0 - fx) + tap(box + 1) * fx
     return jnp.where(is_in, top * (1.0 - fy) + bottom * fy, 0.0)
 
 
-Planes = tuple[
-    Float[Array, "y x"], Int[Array, "y x"], Float[Array, "y x"], Int[Array, "y x"]
-]
+Planes = tuple[Float[Array, "y x"], Int[Array, "y x"], Int[Array, "y x"]]
 
 
-def _by_scan(
-    shape: tuple[int, int],
-    corner: Int[Array, "particle 2"],
-    slot: Int[Array, " particle"],
-    patches: Float[Array, "particle patch patch"],
-    floor: Float[Array, " particle"],
-    distance: Float[Array, "particle patch patch"],
-) -> Planes:
-    patch_shape = patches.shape[1:]
-
-    def add(planes: tuple[Array, ...], one: tuple[Array, ...]) -> tuple[tuple[Array, ...], None]:
-        corner, slot, patch, floor, distance = one
-        old = [jax.lax.dynamic_slice(plane, (corner[0], corner[1]), patch_shape) for plane in planes]
-        total, best, owner, nearest_distance, nearest = old
-        owns = (patch > best) & (patch >= floor) & (patch > 0)
-        nears = distance < nearest_distance
-        new = (
-            total + patch,
-            jnp.where(owns, patch, best),
-            jnp.where(owns, slot, owner),
-            jnp.where(nears, distance, nearest_distance),
-            jnp.where(nears, slot, nearest),
-        )
-        updated = [
-            jax.lax.dynamic_update_slice(plane, value, (corner[0], corner[1]))
-            for plane, value in zip(planes, new, strict=True)
-        ]
-        return tuple(updated), None
-
-    zero, none = jnp.zeros(shape, jnp.float32), jnp.zeros(shape, jnp.int32)
-    start = (zero, zero, none, jnp.full(shape, FAR, jnp.float32), none)
-    planes, _ = jax.lax.scan(add, start, (corner, slot, patches, floor, distance))
-    return planes[0], planes[2], planes[3], planes[4]
+def _offsets(
+    scene: Scene, patch_px: int
+) -> tuple[Float[Array, "particle patch 1"], Float[Array, "particle 1 patch"]]:
+    """Return (dy, dx) from each particle's centre of the pixels of its patch."""
+    grid = jnp.arange(patch_px, dtype=jnp.float32) - patch_px // 2
+    fraction = scene.centre_yx_px - jnp.round(scene.centre_yx_px)
+    return (
+        grid[None, :, None] - fraction[:, 0, None, None],
+        grid[None, None, :] - fraction[:, 1, None, None],
+    )
 
 
-def _by_scatter(
-    shape: tuple[int, int],
-    corner: Int[Array, "particle 2"],
-    slot: Int[Array, " particle"],
-    patches: Float[Array, "particle patch patch"],
-    floor: Float[Array, " particle"],
-    distance: Float[Array, "particle patch patch"],
-) -> Planes:
-    grid = jnp.arange(patches.shape[1])
+def _parts(
+    scene: Scene, bank: Bank, slot: Int[Array, " particle"], patch_px: int
+) -> tuple[Patches, Int[Array, "particle patch patch"], Int[Array, "particle patch patch"]]:
+    """Return what each slot adds to its patch of the planes: potential, claim by mass, claim by nearness."""
+    patches = make_patches(scene, bank, patch_px)
+    peak = jnp.max(patches, axis=(1, 2), keepdims=True)
+    floor = jnp.maximum(LEAST_SHARE * peak, jnp.minimum(LEAST_VOLT_ANGSTROM, 0.5 * peak))
+    name = (slot + 1)[:, None, None]
+    share = jnp.clip(patches / HIGHEST_VOLT_ANGSTROM, 0.0, 1.0)
+    mass = jnp.where(patches >= floor, _claim(share, name), 0)
+    dy, dx = _offsets(scene, patch_px)
+    radii = jnp.sqrt(dy**2 + dx**2) / (0.5 * scene.diameter_px[:, None, None])
+    is_target = (scene.valid & (scene.role == TARGET))[:, None, None]
+    nearness = jnp.where(is_target, _claim(1.0 - radii / REACH_RADII, name), 0)
+    return patches, mass, nearness
+
+
+def _claim(share: Patches, name: Int[Array, "particle 1 1"]) -> Int[Array, "particle patch patch"]:
+    rank = jnp.round(share * RANK_LEVELS).astype(jnp.int32)
+    return jnp.where(rank > 0, (rank << SLOT_BITS) | name, 0)
+
+
+def _corners(scene: Scene, shape: tuple[int, int], patch_px: int) -> Corners:
+    """Return the first pixel of each slot's patch in planes with a rim of one patch."""
+    corner = jnp.round(scene.centre_yx_px).astype(jnp.int32) - patch_px // 2 + patch_px
+    return jnp.clip(corner, 0, (jnp.asarray(shape) - patch_px)[None, :])
+
+
+def _empty(shape: tuple[int, int]) -> Planes:
+    none = jnp.zeros(shape, jnp.int32)
+    return jnp.zeros(shape, jnp.float32), none, none
+
+
+def _add_in_turn(
+    scene: Scene, bank: Bank, shape: tuple[int, int], patch_px: int
+) -> tuple[Planes, Patches]:
+    """Add patch after patch into slices: fastest on a CPU, where only used slots cost."""
+    num = scene.valid.shape[0]
+    padded = -(-num // CHUNK) * CHUNK
+    order = jnp.argsort(~scene.valid, stable=True)
+    order = jnp.pad(order, (0, padded - num), constant_values=num - 1)
+    corners, num_valid = _corners(scene, shape, patch_px), jnp.sum(scene.valid)
+
+    def add_chunk(chunk: Array, carry: tuple[Planes, Patches]) -> tuple[Planes, Patches]:
+        planes, patches = carry
+        slot = jax.lax.dynamic_slice(order, (chunk * CHUNK,), (CHUNK,))
+        parts = _parts(_take(scene, slot), bank, slot, patch_px)
+        patches = jax.lax.dynamic_update_slice(patches, parts[0], (chunk * CHUNK, 0, 0))
+
+        def add(i: Array, planes: Planes) -> Planes:
+            return _merge(planes, tuple(part[i] for part in parts), corners[slot[i]])
+
+        used = jnp.minimum(num_valid - chunk * CHUNK, CHUNK)
+        return jax.lax.fori_loop(0, used, add, planes), patches
+
+    patches = jnp.zeros((padded, patch_px, patch_px), jnp.float32)
+    num_chunks = (num_valid + CHUNK - 1) // CHUNK
+    return jax.lax.fori_loop(0, num_chunks, add_chunk, (_empty(shape), patches))
+
+
+def _merge(planes: Planes, parts: tuple[Array, ...], corner: Int[Array, "2"]) -> Planes:
+    """Add one patch to the potential and raise the claims."""
+
+    def update(plane: Array, part: Array, merge: Callable[[Array, Array], Array]) -> Array:
+        start = (corner[0], corner[1])
+        old = jax.lax.dynamic_slice(plane, start, part.shape)
+        return jax.lax.dynamic_update_slice(plane, merge(old, part), start)
+
+    return (
+        update(planes[0], parts[0], jnp.add),
+        update(planes[1], parts[1], jnp.maximum),
+        update(planes[2], parts[2], jnp.maximum),
+    )
+
+
+def _take(scene: Scene, slot: Int[Array, " chosen"]) -> Scene:
+    """Return the scene of the chosen slots."""
+    names = [f.name for f in dataclasses.fields(Scene) if f.name not in SCENE_SCALARS]
+    return dataclasses.replace(scene, **{name: getattr(scene, name)[slot] for name in names})
+
+
+def _add_at_once(
+    scene: Scene, bank: Bank, shape: tuple[int, int], patch_px: int
+) -> tuple[Planes, Patches]:
+    """Scatter all patches together: fastest where scattering is atomic."""
+    parts = _parts(scene, bank, jnp.arange(scene.valid.shape[0]), patch_px)
+    corner, grid = _corners(scene, shape, patch_px), jnp.arange(patch_px)
     y = corner[:, 0, None, None] + grid[None, :, None]
     x = corner[:, 1, None, None] + grid[None, None, :]
-    zero, none = jnp.zeros(shape, jnp.float32), jnp.zeros(shape, jnp.int32)
-    seen = jnp.where((patches >= floor[:, None, None]) & (patches > 0), patches, 0.0)
-    best = zero.at[y, x].max(seen)
-    is_owner = (seen > 0) & (seen == best[y, x])
-    nearest = jnp.full(shape, FAR, jnp.float32).at[y, x].min(distance)
-    is_nearest = (distance < FAR) & (distance == nearest[y, x])
-    labels = jnp.broadcast_to(slot[:, None, None], patches.shape)
-    return (
-        zero.at[y, x].add(patches),
-        none.at[y, x].max(jnp.where(is_owner, labels, 0)),
-        nearest,
-        none.at[y, x].max(jnp.where(is_nearest, labels, 0)),
+    empty = _empty(shape)
+    planes = (
+        empty[0].at[y, x].add(parts[0]),
+        empty[1].at[y, x].max(parts[1]),
+        empty[2].at[y, x].max(parts[2]),
     )
+    return planes, parts[0]

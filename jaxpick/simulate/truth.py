@@ -133,17 +133,21 @@ def overlap_fraction(
     """Return the largest share of each disc that one other disc covers (area of the lens over area of the disc)."""
     offset = centre_yx_px[:, None, :] - centre_yx_px[None, :, :]
     distance = jnp.sqrt(jnp.sum(offset**2, axis=-1))
-    own, other = radius_px[:, None], radius_px[None, :]
     is_pair = valid[:, None] & valid[None, :] & ~jnp.eye(valid.shape[0], dtype=bool)
-    share = _lens_area(distance, own, other) / (jnp.pi * jnp.maximum(own, 1e-6) ** 2)
-    return jnp.max(jnp.where(is_pair, share, 0.0), axis=1)
+    depth = jnp.where(is_pair, radius_px[:, None] + radius_px[None, :] - distance, -jnp.inf)
+    # The disc that reaches deepest covers most, but for discs of very different size.
+    deepest = jnp.argmax(depth, axis=1)
+    own, other = radius_px, radius_px[deepest]
+    apart = own + other - jnp.max(depth, axis=1)
+    share = _lens_area(apart, own, other) / (jnp.pi * jnp.maximum(own, 1e-6) ** 2)
+    return jnp.where(jnp.isfinite(apart) & valid, share, 0.0)
 
 
 def _lens_area(
-    distance: Float[Array, "particle particle"],
-    first: Float[Array, "particle 1"],
-    second: Float[Array, "1 particle"],
-) -> Float[Array, "particle particle"]:
+    distance: Float[Array, " particle"],
+    first: Float[Array, " particle"],
+    second: Float[Array, " particle"],
+) -> Float[Array, " particle"]:
     """Return the area common to two discs."""
     safe = jnp.maximum(distance, 1e-6)
     base = (safe**2 + first**2 - second**2) / (2.0 * safe)
