@@ -18,7 +18,7 @@ def save_bank(path: Path | str, bank: Bank) -> None:
         field.name: np.asarray(getattr(bank, field.name)) for field in dataclasses.fields(Bank)
     }
     with replacing(path) as temporary:
-        np.savez(temporary, **arrays)
+        np.savez(temporary, **arrays)  # type: ignore[arg-type]
 
 
 def load_bank(path: Path | str) -> Bank:

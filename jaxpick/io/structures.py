@@ -190,12 +190,14 @@ def _expanded(
             shift = np.array(operator.transform.vec.tolist())
             piece = {key: values[chosen] for key, values in table.items()}
             pieces.append(piece | {"position": piece["position"] @ matrix.T + shift})
+    if not any(len(piece["res"]) for piece in pieces):
+        raise InputError(f"{path}: expected chains of the file in assembly {assembly}, got none")
     return _joined(pieces)
 
 
 def _joined(pieces: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     """Put copies behind each other; their residues get numbers of their own."""
-    most = max((int(piece["res"].max(initial=-1)) for piece in pieces), default=-1) + 1
+    most = max(int(piece["res"].max(initial=-1)) for piece in pieces) + 1
     for number, piece in enumerate(pieces):
         piece["res"] = piece["res"] + number * most
     return {key: np.concatenate([piece[key] for piece in pieces]) for key in pieces[0]}
