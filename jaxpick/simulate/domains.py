@@ -23,6 +23,9 @@ LATTICE_HALF_EDGE_ANGSTROM = 0.5 * (4.0 * CELL_ANGSTROM3) ** (1.0 / 3.0)
 # angstrom.
 LATTICE_JITTER_ANGSTROM = 1.3
 
+# Copies of a subunit that a point of a symmetric body is tested against.
+NEAREST_COPIES = 4
+
 Points = Float[np.ndarray, "point 3"]
 Shape = Callable[[Points], Float[np.ndarray, " point"]]
 
@@ -121,9 +124,23 @@ def union(shapes: Sequence[Shape]) -> Shape:
     return lambda points: np.max([shape(points) for shape in shapes], axis=0)
 
 
-def symmetrised(shape: Shape, group: Float[np.ndarray, "element 3 3"]) -> Shape:
-    """Return the union of a shape's copies under a point group."""
-    return lambda points: np.max([shape(points @ element) for element in group], axis=0)
+def symmetrised(
+    shape: Shape, group: Float[np.ndarray, "element 3 3"], middle: Float[np.ndarray, "3"]
+) -> Shape:
+    """Return the union of a shape's copies under a point group.
+
+    Each point looks at the copies whose `middle` lies nearest in direction, four at most: further
+    ones of a compact shape do not reach it.
+    """
+    num = min(NEAREST_COPIES, len(group))
+    images = group @ middle
+
+    def body(points: Points) -> np.ndarray:
+        nearest = np.argpartition(-(points @ images.T), num - 1, axis=1)[:, :num]
+        values = [shape(np.einsum("ni,nij->nj", points, group[copy])) for copy in nearest.T]
+        return np.max(values, axis=0)
+
+    return body
 
 
 def surface_noise(
@@ -131,21 +148,24 @@ def surface_noise(
     amplitude_angstrom: float,
     wavelengths_angstrom: tuple[float, float] = (18.0, 45.0),
     num_waves: int = 10,
+    group: Float[np.ndarray, "element 3 3"] | None = None,
 ) -> Shape:
-    """Return a smooth random field of the given RMS: plane waves of log-uniform wavelength."""
+    """Return a smooth random field of the given RMS: plane waves of log-uniform wavelength.
+
+    With a point group the field is symmetric: each wave comes with its turned copies, so that a few
+    waves are enough.
+    """
+    group = np.eye(3)[None] if group is None else group
+    num_waves = max(3, round(num_waves / len(group)))
     direction = rng.normal(size=(3, num_waves))
     direction /= np.linalg.norm(direction, axis=0, keepdims=True)
     low, high = np.log(wavelengths_angstrom)
     wavelength = np.exp(rng.uniform(low, high, num_waves))
-    wave, phase = 2 * np.pi * direction / wavelength, rng.uniform(0, 2 * np.pi, num_waves)
-    scale = amplitude_angstrom * np.sqrt(2.0 / num_waves)
-    return lambda points: scale * np.cos(np.asarray(points @ wave + phase, np.float32)).sum(axis=1)
-
-
-def symmetric_noise(noise: Shape, group: Float[np.ndarray, "element 3 3"]) -> Shape:
-    """Return a noise field made symmetric by averaging over the group, its RMS kept."""
-    keep = np.sqrt(len(group))
-    return lambda points: sum(noise(points @ element) for element in group) / keep
+    wave = np.concatenate([element @ direction for element in group], axis=1)
+    wave = np.asarray(2 * np.pi * wave / np.tile(wavelength, len(group)), np.float32)
+    phase = np.tile(rng.uniform(0, 2 * np.pi, num_waves), len(group)).astype(np.float32)
+    scale = amplitude_angstrom * np.sqrt(2.0 / wave.shape[1])
+    return lambda points: scale * np.cos(points.astype(np.float32) @ wave + phase).sum(axis=1)
 
 
 def plus(first: Shape, second: Shape) -> Shape:
@@ -155,7 +175,7 @@ def plus(first: Shape, second: Shape) -> Shape:
 
 def random_frame(rng: np.random.Generator) -> Float[np.ndarray, "3 3"]:
     """Return a rotation matrix uniform over SO(3)."""
-    return Rotation.random(random_state=rng).as_matrix()
+    return Rotation.from_quat(rng.normal(size=4)).as_matrix()
 
 
 def globule_shape(

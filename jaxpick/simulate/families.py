@@ -101,7 +101,7 @@ def barrel(rng: np.random.Generator, mass_kda: float) -> Beads:
     ripple = domains.ripple(
         count, np.pi * tiers / half_height, rng.uniform(2.0, 6.0), rng.uniform(-1, 1)
     )
-    rough = domains.symmetric_noise(domains.surface_noise(rng, 3.0), group)
+    rough = domains.surface_noise(rng, 3.0, group=group)
     body = domains.plus(domains.plus(shape, ripple), rough)
     extent = [1.15 * radius + 8, 1.15 * radius + 8, 1.15 * half_height + 8]
     return with_units(rng, filled(rng, body, mass_kda, extent), group)
@@ -114,9 +114,8 @@ def shell(rng: np.random.Generator, mass_kda: float) -> Beads:
     volume = domains.volume_angstrom3(mass_kda - core_kda)
     wall = min(rng.uniform(20.0, 45.0), 0.55 * float(np.cbrt(volume)))
     radius = float(np.sqrt(volume / (4 * np.pi * wall)))
-    bumps = domains.symmetric_noise(
-        domains.surface_noise(rng, 3.5, (0.35 * radius + 15, radius + 30)), group
-    )
+    wavelengths = (0.35 * radius + 15, radius + 30)
+    bumps = domains.surface_noise(rng, 3.5, wavelengths, group=group)
     body = domains.plus(domains.spherical_wall(radius, wall), bumps)
     beads = filled(rng, body, mass_kda - core_kda, [radius + wall + 12.0] * 3)
     if core_kda > 0:
@@ -132,8 +131,8 @@ def membrane(rng: np.random.Generator, mass_kda: float) -> Beads:
     shapes = [domains.tube(bundle, 0.0, 0.5 * height, False)]
     for side in (-1, 1) if rng.random() < 0.5 else (1,):
         shapes.append(_soluble_part(rng, (1 - share) * mass_kda, bundle, side * 0.5 * height))
-    body = domains.symmetrised(domains.union(shapes), group)
-    noise = domains.symmetric_noise(domains.surface_noise(rng, 2.5), group)
+    body = domains.symmetrised(domains.union(shapes), group, np.array([1.0, 0.0, 0.0]))
+    noise = domains.surface_noise(rng, 2.5, group=group)
     ball = domains.ball_radius_angstrom((1 - share) * mass_kda)
     wide, high = max(bundle, 1.4 * ball) + 34.0, 0.5 * height + 2.6 * ball + 10.0
     beads, rest = filled_and_rest(rng, domains.plus(body, noise), mass_kda, [wide, wide, high])
@@ -209,7 +208,7 @@ def _fused(
     points = domains.fill(rng, shape, extent, domains.num_residues(subunit_kda))
     frame, offset = place(rng, domains.protein_beads(points, subunit_kda), group)
     offset = offset * rng.uniform(0.65, 0.95)
-    body = domains.symmetrised(lambda x: shape((x - offset) @ frame), group)
+    body = domains.symmetrised(lambda x: shape((x - offset) @ frame), group, offset)
     reach = float(np.linalg.norm(points @ frame.T + offset, axis=1).max()) + 8.0
     beads = filled(rng, body, mass_kda, [reach] * 3)
     return with_units(rng, beads, group, offset)
