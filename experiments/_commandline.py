@@ -97,6 +97,15 @@ def help_text(
     return "\n".join(lines)
 
 
+def merged(defaults: Mapping[str, Any], deltas: Mapping[str, Any]) -> dict[str, Any]:
+    """Return nested settings with the deltas laid over the defaults."""
+    result = dict(defaults)
+    for name, value in deltas.items():
+        both = isinstance(value, Mapping) and isinstance(result.get(name), Mapping)
+        result[name] = merged(result[name], value) if both else value
+    return result
+
+
 def quote_arguments(arguments: list[str], spec_type: type, is_sweep: bool) -> list[str]:
     """Quote the values of text settings, so that globs, commas, `=`, brackets and blanks reach them
     untouched.
@@ -111,11 +120,12 @@ def quote_arguments(arguments: list[str], spec_type: type, is_sweep: bool) -> li
 
 def closest(name: str, known: Iterable[str]) -> str:
     """Return a remark that names the known setting most like `name`, or where to find them all."""
-    known = list(known)
-    found = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    by_leaf = [path for path in known if path.split(".")[-1] == name.split(".")[-1]]
-    found = found or by_leaf or difflib.get_close_matches(name, [k.split(".")[-1] for k in known])
-    return f"did you mean {found[0]}?" if found else "--help lists the settings"
+    leaves = {path.split(".")[-1]: path for path in reversed(list(known))}
+    found = difflib.get_close_matches(name, leaves.values(), n=1, cutoff=0.6)
+    similar = found or difflib.get_close_matches(name.split(".")[-1], leaves, n=1, cutoff=0.6)
+    if not similar:
+        return "--help lists the settings"
+    return f"did you mean {leaves.get(similar[0], similar[0])}?"
 
 
 def _default(field: dataclasses.Field, kind: Any) -> Any:

@@ -16,9 +16,9 @@ import inspect
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeAlias, TypeVar
 
 import yaml
 
@@ -27,6 +27,7 @@ from jaxpick.io.files import InputError
 from jaxpick.spec import SpecError, build
 
 T = TypeVar("T")
+Choices: TypeAlias = Mapping[str, Mapping[str, type]]
 CONF = Path(__file__).resolve().parents[1] / "conf"
 USER_ERRORS = (SpecError, InputError, OSError)
 
@@ -41,15 +42,27 @@ class JobFailedError(RuntimeError):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Command:
-    """A command as it is typed: its name, its spec and the function that does the work."""
+    """A command as it is typed: its name, its spec, the function that does the work, its choices."""
 
     name: str
     spec_type: type
     run: Callable[[Any], int | None]
+    choices: Choices = dataclasses.field(default_factory=dict)
+
+    def known(self) -> list[str]:
+        """Return the dotted paths of all settings."""
+        fields = commandline.flatten(self.spec_type)
+        for group, specs in self.choices.items():
+            for spec in specs.values():
+                fields += commandline.flatten(spec, f"{group}.")
+        return [field.path for field in fields]
 
 
 def main(
-    spec_type: type[T], run: Callable[[T], int | None], config_name: str | None = None
+    spec_type: type[T],
+    run: Callable[[T], int | None],
+    config_name: str | None = None,
+    choices: Choices | None = None,
 ) -> NoReturn:
     """Run a command from `sys.argv` and exit.
 
@@ -58,9 +71,11 @@ def main(
             its help.
         run: does the work; returns the exit status, None for success.
         config_name: name of the command and of its file in `conf/`; the module's name if left out.
+        choices: for a field that holds a mapping, specs by name: `field=name` fills it with that
+            spec's defaults and the name itself under `name`.
     """
     name = config_name or Path(inspect.getfile(run)).stem
-    command = Command(name=name, spec_type=spec_type, run=run)
+    command = Command(name=name, spec_type=spec_type, run=run, choices=choices or {})
     arguments = sys.argv[1:]
     if {"-h", "--help"} & set(arguments):
         docstring = inspect.getmodule(run).__doc__ or name  # type: ignore[union-attr]
@@ -70,11 +85,14 @@ def main(
     sys.exit(_run_hydra(command, arguments))
 
 
-def compose(spec_type: type[T], name: str, overrides: list[str]) -> T:
+def compose(
+    spec_type: type[T], name: str, overrides: list[str], choices: Choices | None = None
+) -> T:
     """Build the spec that a command line would give, without running anything."""
     import hydra
 
-    _store(Command(name=name, spec_type=spec_type, run=lambda spec: None), [])
+    command = Command(name=name, spec_type=spec_type, run=lambda spec: None, choices=choices or {})
+    _store(command, [])
     with hydra.initialize(version_base="1.3", config_path=None):
         quoted = commandline.quote_arguments(overrides, spec_type, is_sweep=False)
         return _build(spec_type, hydra.compose(name, quoted))
@@ -107,7 +125,7 @@ def _run_hydra(command: Command, arguments: list[str]) -> int:
     except Exception as error:
         if wants_traceback or not _is_user_error(error):
             raise
-        print(_sentence(error, command.spec_type), file=sys.stderr)
+        print(_sentence(error, command), file=sys.stderr)
         return 2
     return max(statuses, default=0)
 
@@ -123,7 +141,7 @@ def _task(command: Command, statuses: list[int]) -> Callable[[Any], None]:
         except USER_ERRORS as error:
             if wants_traceback or isinstance(error, BrokenPipeError):
                 raise
-            print(_sentence(error, command.spec_type), file=sys.stderr)
+            print(_sentence(error, command), file=sys.stderr)
             status = 2
         if status and os.getpid() != main_process:
             raise JobFailedError(status)
@@ -176,7 +194,11 @@ def _group_nodes(command: Command) -> dict[str, dict[str, tuple[str, dict[str, A
     for field, kind in commandline.composite_fields(command.spec_type).items():
         kinds = commandline.members(kind)
         nodes = {tag: (field, commandline.plain_defaults(spec)) for tag, spec in kinds.items()}
-        nodes |= {path.stem: (field, _read(path)) for path in _choices(field)}
+        for name, spec in command.choices.get(field, {}).items():
+            nodes[name] = (field, {"name": name, **commandline.plain_defaults(spec)})
+        for path in _choices(field):
+            _, defaults = nodes.get(path.stem, (field, {}))
+            nodes[path.stem] = (field, commandline.merged(defaults, _read(path)))
         if nodes:
             groups[field] = nodes
     for group, folder in (("experiment", f"experiment/{command.name}"), ("launcher", "launcher")):
@@ -187,13 +209,14 @@ def _group_nodes(command: Command) -> dict[str, dict[str, tuple[str, dict[str, A
 
 
 def _default_choice(group: str, base: dict[str, Any], nodes: dict[str, Any]) -> str | None:
-    """Return the union's own default kind, which then comes from the group instead of the base."""
+    """Return a field's default choice, which then comes from the group, not from the base."""
     value = base.get(group)
-    if not isinstance(value, dict) or value.get("kind") not in nodes:
+    chosen = value.get("kind", value.get("name")) if isinstance(value, dict) else None
+    if chosen not in nodes:
         return None
-    kind = value["kind"]
-    nodes[kind] = (group, base.pop(group))
-    return str(kind)
+    package, node = nodes[chosen]
+    nodes[chosen] = (package, commandline.merged(node, base.pop(group)))
+    return str(chosen)
 
 
 def _choices(folder: str) -> list[Path]:
@@ -239,13 +262,13 @@ def _is_user_error(error: Exception) -> bool:
     return isinstance(error, (*USER_ERRORS, HydraException, OmegaConfBaseException))
 
 
-def _sentence(error: Exception, spec_type: type) -> str:
+def _sentence(error: Exception, command: Command) -> str:
     """Say in one sentence what was wrong, with the closest known name for one that is unknown."""
     text = " ".join(str(error).split())
     unknown = re.match(r"Could not override '([^']+)'", text)
     if unknown:
-        known = [field.path for field in commandline.flatten(spec_type)]
-        return f"{unknown[1]}: unknown setting; {commandline.closest(unknown[1], known)}"
+        remark = commandline.closest(unknown[1], command.known())
+        return f"{unknown[1]}: unknown setting; {remark}"
     absent = re.search(
         r"Could not find '(.+)/([^'/]+)' Available options in '\S+': (.*) Config search", text
     )

@@ -1,0 +1,216 @@
+"""The command line: values that arrive untouched, mistakes told in one sentence, nothing left behind."""
+
+import json
+import sys
+
+import command
+import pytest
+from command import Adam, Command, Inner, Sgd
+
+from experiments import _hydra
+from experiments._commandline import closest, merged
+
+
+@pytest.fixture
+def type_command(tmp_path, monkeypatch, capsys):
+    """Type a command line in an empty folder; get its exit status, output and what `run` saw."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+
+    def typed(*arguments):
+        monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+        monkeypatch.setattr(sys, "argv", ["command", *arguments])
+        with pytest.raises(SystemExit) as end:
+            _hydra.main(Command, command.run)
+        seen = tmp_path / "D" / "seen.json"
+        record = json.loads(seen.read_text()) if seen.is_file() else None
+        return end.value.code, capsys.readouterr(), record
+
+    return typed
+
+
+def test_values_arrive_and_nothing_else_is_written(type_command, tmp_path):
+    status, output, seen = type_command("out=D", "seed=4", "inner.sizes=[3,4]", "solver=sgd")
+    assert (status, output.err) == (0, "")
+    assert (seen["seed"], seen["inner"]["sizes"]) == (4, [3.0, 4.0])
+    assert seen["solver"] == {"kind": "sgd", "momentum": 0.9}
+    assert seen["folder"] == str(tmp_path), "the working folder is the user's"
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["D", "seen.json"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "data/*.mrc",
+        "data/run[12]/?.mrc",
+        "a,b.mrc",
+        "key=value/x.mrc",
+        "with blank (1).mrc",
+        "it's.mrc",
+        "back\\slash\\",
+        "{a,b}/*.mrc",
+        "größe.mrc",
+        "1e5",
+        "true",
+        "007",
+        "~/x:y#z.mrc",
+        "",
+    ],
+)
+def test_text_arrives_as_typed(type_command, text):
+    status, output, seen = type_command("out=D", f"micrographs={text}", f"inner.files={text}")
+    assert (status, output.err) == (0, "")
+    assert seen["micrographs"] == text
+    assert seen["inner"]["files"] == [text]
+
+
+def test_quoted_text_lists_and_null_keep_their_meaning(type_command):
+    _, _, seen = type_command("out=D", "micrographs='a b'", "inner.files=[a,'b c']")
+    assert (seen["micrographs"], seen["inner"]["files"]) == ("a b", ["a", "b c"])
+    _, _, seen = type_command("out=D", "micrographs=null")
+    assert seen["micrographs"] is None
+
+
+def test_a_plain_setting_is_never_a_group(type_command):
+    """`conf/method/` exists for training; here `method` is a word."""
+    status, _, seen = type_command("out=D", "method=topaz")
+    assert (status, seen["method"]) == (0, "topaz")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ((), "out: missing; give it as out=VALUE"),
+        (("out=D", "sed=1"), "sed: unknown setting; did you mean seed?"),
+        (("out=D", "inner.widht=3"), "inner.widht: unknown setting; did you mean inner.width?"),
+        (("out=D", "width=3"), "width: unknown setting; did you mean inner.width?"),
+        (("out=D", "qqq=3"), "qqq: unknown setting; --help lists the settings"),
+        (("out=D", "seed=many"), "seed: expected a whole number, got 'many'"),
+        (("out=D", "seed=-1"), "seed: expected 0 or more, got -1"),
+        (("out=D", "seed=1,2"), "seed: expected one value, got '1,2'; -m sweeps over several"),
+        (("out=D", "inner.sizes=[1]"), "inner.sizes: expected 2 values, got 1"),
+        (("out=D", "solver=lbfgs"), "solver=lbfgs: no such choice; expected one of adam, sgd"),
+        (("out=D", "seed"), "'seed' cannot be read as key=value; quote text as key=\"'VALUE'\""),
+        (("out=D", "seed=[1"), "'seed=[1' cannot be read as key=value; quote text as"),
+        (("out=D", "micrographs=${nope}"), "micrographs: Interpolation key 'nope' not found"),
+        (("out=D", "+seeds=3"), "seeds: unknown setting; known here:"),
+        (("out=D", "fail=input"), "a.mrc: pixel size 0; expected a positive one, or give"),
+        (("out=D", "fail=absent"), "nothing/here.mrc: No such file or directory"),
+        (("out=D", "fail=full"), "D/picks.star: No space left on device"),
+        (("-m", "out=D", "seed=1,2"), "out: the jobs of a sweep would all write into 'D'; give"),
+    ],
+)
+def test_mistakes_end_in_one_sentence_and_status_2(type_command, arguments, sentence):
+    status, output, _ = type_command(*arguments)
+    assert status == 2
+    assert output.err.startswith(sentence)
+    assert output.err.count("\n") == 1
+
+
+def test_ctrl_c_ends_with_130(type_command):
+    status, output, _ = type_command("out=D", "fail=stop")
+    assert (status, output.err) == (130, "command: stopped by the user\n")
+
+
+def test_own_mistakes_keep_their_traceback(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["command", "out=D", "fail=bug"])
+    with pytest.raises(RuntimeError, match="a mistake of ours"):
+        _hydra.main(Command, command.run)
+
+
+def test_status_of_run_is_the_exit_status(type_command):
+    assert type_command("out=D", "status=1")[0] == 1
+
+
+def test_sweep_gives_each_job_its_folder_and_the_worst_status(type_command, tmp_path):
+    status, _, _ = type_command("-m", "out=D/${hydra:job.num}", "seed=1,2", "status=0,1")
+    assert status == 1
+    seen = [json.loads((tmp_path / "D" / str(n) / "seen.json").read_text()) for n in range(4)]
+    assert [(job["seed"], job["status"]) for job in seen] == [(1, 0), (1, 1), (2, 0), (2, 1)]
+    beside = sorted(path.name for path in (tmp_path / "D").iterdir() if not path.name.isdigit())
+    assert beside == ["multirun.yaml"]
+    assert [path.name for path in tmp_path.iterdir()] == ["D"]
+
+
+def test_a_failing_job_does_not_stop_a_sweep(type_command, tmp_path):
+    status, output, _ = type_command("-m", "out=D/${hydra:job.num}", "fail=input,''", "seed=3")
+    assert status == 2
+    assert output.err.count("\n") == 1
+    assert (tmp_path / "D" / "1" / "seen.json").is_file()
+
+
+def test_help_shows_docstring_settings_and_choices(type_command, tmp_path):
+    status, output, _ = type_command("--help")
+    assert status == 0
+    assert "A command to try the command line on" in output.out
+    assert "out=???" in output.out and "folder to write" in output.out
+    assert "solver: adam, sgd" in output.out
+    assert not list(tmp_path.iterdir())
+
+
+def test_cfg_shows_everything(type_command):
+    status, output, _ = type_command("--cfg", "job", "solver=sgd")
+    assert status == 0
+    for line in ("out: ???", "seed: 0", "  momentum: 0.9", "  width: 3"):
+        assert line in output.out
+
+
+def test_conf_file_and_group_files_lie_over_the_defaults(type_command, tmp_path, monkeypatch):
+    conf = tmp_path / "conf"
+    (conf / "inner").mkdir(parents=True)
+    (conf / "experiment" / "command").mkdir(parents=True)
+    (conf / "command.yaml").write_text("defaults: [{solver: sgd}]\nseed: 5\n")
+    (conf / "inner" / "wide.yaml").write_text("width: 9\n")
+    (conf / "experiment" / "command" / "both.yaml").write_text(
+        "defaults: [{override /inner: wide}]\nseed: 6\n"
+    )
+    monkeypatch.setattr(_hydra, "CONF", conf)
+    assert type_command("out=D")[2]["seed"] == 5
+    seen = type_command("out=D", "inner=wide", "solver.momentum=0.5")[2]
+    assert (seen["inner"]["width"], seen["inner"]["sizes"]) == (9, [1.0, 2.0])
+    assert seen["solver"]["momentum"] == 0.5
+    seen = type_command("out=D", "experiment=both", "inner.sizes=[0,1]")[2]
+    assert (seen["seed"], seen["inner"]) == (6, {"width": 9, "sizes": [0.0, 1.0], "files": []})
+
+
+def test_unreadable_conf_file_is_named(type_command, tmp_path, monkeypatch):
+    (tmp_path / "command.yaml").write_text("a: [1\n")
+    monkeypatch.setattr(_hydra, "CONF", tmp_path)
+    status, output, _ = type_command("out=D")
+    assert status == 2
+    assert "command.yaml: not readable as YAML" in output.err
+
+
+def test_composed_spec_equals_the_direct_one():
+    spec = _hydra.compose(Command, "command", ["out=D", "solver=sgd", "inner.width=7"])
+    assert spec == Command(out="D", solver=Sgd(), inner=Inner(width=7))
+    assert _hydra.compose(Command, "command", ["out=D"]) == Command(out="D", solver=Adam())
+
+
+def test_choices_fill_a_mapping_with_defaults_and_their_name():
+    import dataclasses
+    from collections.abc import Mapping
+    from typing import Any
+
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class Outer:
+        method: Mapping[str, Any] = dataclasses.field(default_factory=lambda: {"name": "a"})
+
+    choices = {"method": {"a": Inner, "b": Sgd}}
+    defaults = _hydra.compose(Outer, "outer", ["method.width=4"], choices).method
+    assert defaults == {"name": "a", "width": 4, "sizes": [1.0, 2.0], "files": []}
+    other = _hydra.compose(Outer, "outer", ["method=b"], choices).method
+    assert other == {"name": "b", "kind": "sgd", "momentum": 0.9}
+
+
+def test_merged_lays_deltas_over_defaults():
+    assert merged({"a": {"b": 1, "c": 2}, "d": 3}, {"a": {"b": 9}, "e": 4}) == {
+        "a": {"b": 9, "c": 2},
+        "d": 3,
+        "e": 4,
+    }
+
+
+def test_closest_names_what_is_like_it():
+    assert closest("widht", ["inner.width", "out"]) == "did you mean inner.width?"
