@@ -8,7 +8,12 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxpick.losses import sigmoid_cross_entropy, weighted_mean
-from jaxpick.methods.simulated_examples import FieldSpec, TargetSpec, segmentation_example
+from jaxpick.methods.simulated_examples import (
+    FieldSpec,
+    TargetSpec,
+    draw_field,
+    segmentation_example,
+)
 from jaxpick.picking.dense import DecodeSpec, DensePicker
 from jaxpick.preprocess.working import WorkingSpec
 from jaxpick.simulate.bank import Bank
@@ -43,7 +48,7 @@ def segmentation_stage(
     """
 
     def draw(key: RandomKey, shared: Bank) -> dict[str, Array]:
-        return segmentation_example(key, shared, field, target, working)
+        return segmentation_example(draw_field(key, shared, field), target, working)
 
     def loss(params: Any, batch: Mapping[str, Array], keys: Any) -> tuple[Array, dict[str, Any]]:
         return segmentation_loss(logits(params, batch["image"]), batch["target"], batch["weight"])

@@ -27,7 +27,7 @@ class Spec:
     """Settings of the U-Net picker.
 
     Attributes:
-        widths: filters at 1/2, 1/4, 1/8 of the working resolution.
+        widths: filters at 1/2, 1/4, 1/8, 1/16 of the working resolution.
         working: preprocessing.
         field: simulated micrographs.
         target: the map to be drawn.
@@ -35,7 +35,7 @@ class Spec:
         decode: score map to picks.
     """
 
-    widths: tuple[int, ...] = (32, 48, 64)
+    widths: tuple[int, ...] = (32, 48, 64, 64)
     working: WorkingSpec = WorkingSpec()
     field: FieldSpec = FieldSpec()
     target: TargetSpec = TargetSpec()

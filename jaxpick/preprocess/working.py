@@ -32,7 +32,7 @@ class WorkingSpec:
         local_diameters: standard deviation of the window of the local variance, in diameters.
     """
 
-    diameter_px: float = 16.0
+    diameter_px: float = 20.0
     background_diameters: float = 1.5
     clip: float = 5.0
     local_share: float = 0.75
