@@ -13,12 +13,14 @@ import dataclasses
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from experiments import _provenance
+from experiments._commandline import merged
 from jaxpick import methods
 from jaxpick.io.files import write_text
 from jaxpick.io.micrographs import find_micrographs
@@ -54,6 +56,10 @@ class PickSpec:
     distance: float | None = dataclasses.field(
         default=None,
         metadata={"help": "least distance of two picks, angstrom; half the diameter if left out"},
+    )
+    decode: Mapping[str, Any] = dataclasses.field(
+        default_factory=dict,
+        metadata={"help": "changes to the method's decoder, as {mass:{cutoff:10.3}}"},
     )
     margin: float = dataclasses.field(
         default=0.0, metadata={"help": "no picks this close to the border, angstrom"}
@@ -95,8 +101,10 @@ def run(spec: PickSpec, truth: Sequence[Picks] = ()) -> int:
     """Pick every micrograph; return 1 if any was left out, else 0. `truth` is only drawn into the report."""
     params, card = load_picker_weights(spec.method, spec.weights)
     method = methods.get(spec.method)
-    trained = build(method.Spec, card["config"], "weights.config")
-    decode = trained.decode
+    trained = build(method.Spec, card.get("config", {}), "weights.config")
+    decode = build(
+        type(trained.decode), merged(as_plain(trained.decode), dict(spec.decode)), "decode"
+    )
     if spec.distance is not None:
         decode = dataclasses.replace(decode, distance_diameters=spec.distance / spec.diameter)
     picker = method.make_picker(trained, params, spec.diameter, decode, spec.margin)
@@ -119,6 +127,12 @@ def run(spec: PickSpec, truth: Sequence[Picks] = ()) -> int:
     )
     _provenance.write(folder.path, spec)
     found, problems = _pick_all(paths, folder, picker, spec)
+    if folder.threshold is None:
+        scores = [candidates.score for candidates in found.values()]
+        chosen = picker.choose_threshold(np.concatenate([np.zeros(0), *scores]))
+        folder = dataclasses.replace(folder, threshold=chosen)
+        for candidates in found.values():
+            folder.write_star(candidates)
     _write_results(folder, found, problems, settings, spec, truth)
     return 1 if problems else 0
 
@@ -161,6 +175,7 @@ def _write_results(
     counts = {name: len(folder.above(candidates)) for name, candidates in found.items()}
     summary = {
         "settings": settings,
+        "threshold": folder.threshold,
         "picks": counts,
         "total": sum(counts.values()),
         "left_out": problems,
@@ -180,7 +195,13 @@ def _write_results(
     panels = [folder.panel(found[name], known.get(stem(name))) for name in shown]
     scores = np.concatenate([c.score for c in found.values()]) if found else np.zeros(0)
     write_pick_report(
-        folder.path / "report.html", panels, counts, scores, folder.threshold, settings, problems
+        folder.path / "report.html",
+        panels,
+        counts,
+        scores,
+        folder.threshold or 0.0,
+        settings,
+        problems,
     )
     print(
         f"{sum(counts.values())} picks in {len(counts)} micrographs -> {folder.path}/picks.star, report.html"

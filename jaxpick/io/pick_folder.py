@@ -2,7 +2,8 @@
 report.
 
 A micrograph is finished when its STAR file stands there; it is written last, after its candidates
-and its picture, so an interrupted run goes on where it stopped.
+and its picture, so an interrupted run goes on where it stopped. Where the threshold is found from
+all micrographs together, the picture is the last, and the STAR files follow when all are done.
 """
 
 import dataclasses
@@ -26,13 +27,13 @@ class PickFolder:
 
     Attributes:
         path: the folder.
-        threshold: candidates at or above it are picks.
+        threshold: candidates at or above it are picks; None while it is not known.
         diameter_angstrom: of the particle, for the circles.
         subpixel: keep fractions of pixels in STAR files (RELION's extraction truncates them).
     """
 
     path: Path
-    threshold: float
+    threshold: float | None
     diameter_angstrom: float
     subpixel: bool = False
 
@@ -60,13 +61,15 @@ class PickFolder:
     def finished(self, name: str) -> Picks | None:
         """Return the candidates of a finished micrograph, None if it is not finished."""
         table = self._table(name)
-        if not (self.star(name).exists() and table.exists()):
+        picture = self._picture(name).with_suffix(".json")
+        last = picture if self.threshold is None else self.star(name)
+        if not (last.exists() and table.exists()):
             return None
         read = read_picks(table)
         return read[0] if read else make_picks(name, np.zeros(0), np.zeros(0))
 
     def save(self, candidates: Picks, image: Float[np.ndarray, "y x"], scale: float) -> None:
-        """Write candidates, picture and, last, the STAR file of one micrograph.
+        """Write candidates, picture and, last, the STAR file (with a threshold) of one micrograph.
 
         Args:
             candidates: all candidates of the micrograph.
@@ -77,12 +80,18 @@ class PickFolder:
         picture = self._picture(candidates.micrograph)
         shown = write_picture(picture, image)
         write_text(picture.with_suffix(".json"), json.dumps({"scale": shown / scale}))
-        write_picks(
-            [self.above(candidates)], self.star(candidates.micrograph), subpixel=self.subpixel
-        )
+        if self.threshold is not None:
+            self.write_star(candidates)
+
+    def write_star(self, candidates: Picks) -> None:
+        """Write the STAR file of one micrograph."""
+        star = self.star(candidates.micrograph)
+        write_picks([self.above(candidates)], star, subpixel=self.subpixel)
 
     def above(self, candidates: Picks) -> Picks:
-        """Return the candidates at or above the threshold."""
+        """Return the candidates at or above the threshold, all of them while there is none."""
+        if self.threshold is None:
+            return candidates
         return candidates.select(candidates.score >= self.threshold)
 
     def panel(self, candidates: Picks, truth: Picks | None = None) -> Panel:

@@ -9,7 +9,7 @@ from types import ModuleType
 
 from jaxpick.spec import SpecError
 
-NAMES = ("parsed", "unet")
+NAMES = ("parsed", "parsed_released", "unet")
 DEFAULT = "unet"
 
 

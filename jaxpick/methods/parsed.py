@@ -1,23 +1,31 @@
 """PARSED: a segmenter trained on simulated micrographs alone (Yao, Qian and Huang 2020, Bioinformatics 36:1252).
 
-In the order of the paper: the networks (Table S2), the two stages of training of Fig. S1 (a particle / non-particle
-classifier whose convolutions initialise the segmenter, then the segmenter on simulated micrographs and their
-segmentation maps), and picks from the blobs of the segmentation.
+In the order of the paper: the networks (Table S2), micrographs normalised at 15 angstrom per pixel (Note S3), the two
+stages of training of Fig. S1 (a particle / non-particle classifier whose convolutions initialise the segmenter, then
+the segmenter on simulated micrographs and their segmentation maps), the blobs of the segmentation with their mass, and
+the mass cut between the two peaks of a data set's histogram (Fig. S4).
 
-The paper works at 15 angstrom per pixel (Note S3), which suits particles near 200 angstrom. Here the working pixel
-follows the diameter that the user gives, so that one network serves molecules of any size.
+Training fields are simulated at 15 angstrom per pixel and normalised by Note S3 as micrographs are. One network then
+serves particles near 200 angstrom. With `working.kind=scaled` (conf/method/parsed_scaled.yaml) the working pixel
+follows the diameter that the user gives; with `decode.kind=peaks` picks are peaks with scores from 0 to 1.
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
 from jaxpick.losses import softmax_cross_entropy
 from jaxpick.methods.segmentation import Logits, segmentation_picker, segmentation_stage
-from jaxpick.methods.simulated_examples import FieldSpec, TargetSpec, patch_example
+from jaxpick.methods.simulated_examples import (
+    TRAINING_PRIORS,
+    FieldSpec,
+    TargetSpec,
+    patch_example,
+)
 from jaxpick.models.parsed import (
     STRIDE_MULTIPLE,
     ParsedClassifier,
@@ -25,9 +33,13 @@ from jaxpick.models.parsed import (
     initialise_segmenter,
     receptive_field_px,
 )
+from jaxpick.picking.blob_picker import BlobDecodeSpec, BlobPicker
 from jaxpick.picking.dense import DecodeSpec, DensePicker
+from jaxpick.preprocess.parsed import ParsedPreprocessSpec
 from jaxpick.preprocess.working import WorkingSpec
 from jaxpick.simulate.bank import Bank
+from jaxpick.simulate.priors import PixelAngstrom
+from jaxpick.spec import require
 from jaxpick.train.optimizers import OptimizerSpec
 from jaxpick.train.sources import Simulated
 from jaxpick.train.stage import Stage, StageSpec
@@ -35,33 +47,42 @@ from jaxpick.typing import Images, RandomKey
 
 NAME = "parsed"
 
+# Note S1: complexes above 200 kDa; Note S3: 15 angstrom per pixel.
+PAPER_PRIORS = dataclasses.replace(
+    TRAINING_PRIORS,
+    pixel=PixelAngstrom(pixel_angstrom=(15.0, 15.0)),
+    scene=dataclasses.replace(TRAINING_PRIORS.scene, target_mass_kda=(200.0, 1e6)),
+)
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Spec:
-    """PARSED's settings: Table S2, Fig. S1 and what the text leaves open.
+    """PARSED's settings: Table S2, Fig. S1, Note S3 and what the text leaves open.
 
     Attributes:
         width: filters of every layer (32 in Table S2).
         head_kernel_px: side of the last kernel, see `ParsedSegmenter`.
-        working: preprocessing.
+        working: preprocessing; the priors' pixel must go with it.
         field: simulated micrographs of the segmenter.
         target: the segmentation map to be drawn.
-        patch_diameters: side of the classifier's patches in particle diameters.
+        patch_px: side of the classifier's patches, a multiple of 4; 480 angstrom at 15.
         patches_per_field: patches taken from each simulated field, half of them particles.
         patch_field: simulated micrographs of the classifier.
         classifier: first stage.
         segmenter: second stage.
-        decode: blobs to picks.
+        decode: segmentation map to picks.
     """
 
     width: int = 32
     head_kernel_px: int = 1
-    working: WorkingSpec = WorkingSpec()
-    field: FieldSpec = FieldSpec()
-    target: TargetSpec = TargetSpec()
-    patch_diameters: float = 2.0
+    working: ParsedPreprocessSpec | WorkingSpec = ParsedPreprocessSpec()
+    field: FieldSpec = FieldSpec(priors=PAPER_PRIORS, max_particles=256)
+    target: TargetSpec = TargetSpec(kind="mass")
+    patch_px: int = 32
     patches_per_field: int = 16
-    patch_field: FieldSpec = FieldSpec(field_px=128, max_particles=80, max_distractors=24)
+    patch_field: FieldSpec = FieldSpec(
+        priors=PAPER_PRIORS, field_px=128, max_particles=120, max_distractors=24
+    )
     classifier: StageSpec = StageSpec(
         steps=1500,
         batch_size=8,
@@ -80,12 +101,24 @@ class Spec:
             average_decay=0.998,
         ),
     )
-    decode: DecodeSpec = DecodeSpec()
+    decode: BlobDecodeSpec | DecodeSpec = BlobDecodeSpec()
 
-    @property
-    def patch_px(self) -> int:
-        """Side of the classifier's patches, a multiple of 4."""
-        return 4 * max(round(self.patch_diameters * self.working.diameter_px / 4), 2)
+    def __post_init__(self) -> None:
+        """Refuse fields simulated at another pixel than the working images'."""
+        side = self.patch_px
+        require(side >= 8 and side % 4 == 0, "patch_px", side, "a multiple of 4 from 8")
+        even = self.patches_per_field >= 2 and self.patches_per_field % 2 == 0
+        require(even, "patches_per_field", self.patches_per_field, "an even number from 2")
+        for name in ("field", "patch_field"):
+            pixel = getattr(self, name).priors.pixel
+            if isinstance(self.working, WorkingSpec):
+                path, fits = f"{name}.priors.pixel.kind", pixel.kind == "diameter_px"
+                require(fits, path, pixel.kind, "diameter_px, as working.kind is scaled")
+                continue
+            low, high = pixel.pixel_angstrom if isinstance(pixel, PixelAngstrom) else (0.0, 0.0)
+            wanted = self.working.working_pixel_angstrom
+            expected = f"angstrom at the working pixel {wanted:g}"
+            require(low <= wanted <= high, f"{name}.priors.pixel", pixel, expected)
 
 
 def training_stages(spec: Spec, bank: Bank) -> tuple[Stage, ...]:
@@ -152,21 +185,48 @@ def make_picker(
     spec: Spec,
     params: Any,
     diameter_angstrom: float,
-    decode: DecodeSpec | None = None,
+    decode: BlobDecodeSpec | DecodeSpec | None = None,
     margin_angstrom: float = 0.0,
-) -> DensePicker:
-    """Return the picker that scores whole micrographs with a trained segmenter."""
+) -> BlobPicker | DensePicker:
+    """Return the picker that segments whole micrographs with a trained segmenter.
+
+    Args:
+        spec: settings that the parameters were trained with.
+        params: of the segmenter.
+        diameter_angstrom: of the particle: the aperture.
+        decode: in place of the settings' own.
+        margin_angstrom: no picks this close to the border.
+    """
+    decode = decode or spec.decode
+    reach_px = receptive_field_px(spec.head_kernel_px)
+    if isinstance(decode, BlobDecodeSpec):
+        return BlobPicker(
+            name=NAME,
+            score=_probability(spec, params),
+            reach_px=reach_px,
+            stride_multiple=STRIDE_MULTIPLE,
+            working=spec.working,
+            decode=decode,
+            diameter_angstrom=diameter_angstrom,
+            margin_angstrom=margin_angstrom,
+        )
     return segmentation_picker(
         name=NAME,
         logits=_logits(spec),
         params=params,
-        reach_px=receptive_field_px(spec.head_kernel_px),
+        reach_px=reach_px,
         stride_multiple=STRIDE_MULTIPLE,
         working=spec.working,
-        decode=decode or spec.decode,
+        decode=decode,
         diameter_angstrom=diameter_angstrom,
         margin_angstrom=margin_angstrom,
     )
+
+
+def _probability(spec: Spec, params: Any) -> Callable[[Images], Images]:
+    """Return the softmax probability of "particle" as a jitted function of working images."""
+    logits, params = _logits(spec), jax.tree.map(jnp.asarray, params)
+    return jax.jit(lambda images: jax.nn.sigmoid(logits(params, images)))
 
 
 def _segmenter(spec: Spec) -> ParsedSegmenter:

@@ -15,7 +15,7 @@ from jaxpick.methods.simulated_examples import (
     segmentation_example,
 )
 from jaxpick.picking.dense import DecodeSpec, DensePicker
-from jaxpick.preprocess.working import WorkingSpec
+from jaxpick.preprocess.prepare import PreprocessSpec
 from jaxpick.simulate.bank import Bank
 from jaxpick.train.sources import Simulated
 from jaxpick.train.stage import Stage, StageSpec
@@ -31,7 +31,7 @@ def segmentation_stage(
     bank: Bank,
     field: FieldSpec,
     target: TargetSpec,
-    working: WorkingSpec,
+    working: PreprocessSpec,
     settings: StageSpec,
 ) -> Stage:
     """Return a stage that trains `logits(params, images)` to draw the target of simulated fields.
@@ -80,7 +80,7 @@ def segmentation_picker(
     params: Any,
     reach_px: int,
     stride_multiple: int,
-    working: WorkingSpec,
+    working: PreprocessSpec,
     decode: DecodeSpec,
     diameter_angstrom: float,
     margin_angstrom: float = 0.0,

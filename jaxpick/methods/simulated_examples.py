@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from jaxpick.preprocess.working import WorkingSpec, normalise
+from jaxpick.preprocess.prepare import PreprocessSpec, normalise_field
 from jaxpick.simulate.bank import Bank
 from jaxpick.simulate.priors import (
     ContaminantsPrior,
@@ -117,7 +117,7 @@ def draw_field(key: RandomKey, bank: Bank, spec: FieldSpec) -> Simulated:
 
 
 def segmentation_example(
-    simulated: Simulated, target: TargetSpec, working: WorkingSpec
+    simulated: Simulated, target: TargetSpec, working: PreprocessSpec
 ) -> dict[str, Array]:
     """Return the map to be drawn for a field: `image`, `target` (0 or 1), `weight` (0 where ignored), all (y, x)."""
     wanted = (
@@ -126,7 +126,7 @@ def segmentation_example(
     hidden = jnp.concatenate([jnp.zeros(1, bool), hidden_particles(simulated, target)])
     hidden = hidden[simulated.nearest]
     return {
-        "image": normalise(simulated.image, working),
+        "image": normalise_field(simulated.image, simulated.pixel_size_angstrom, working),
         "target": jnp.where(wanted & ~hidden, 1.0, 0.0),
         "weight": jnp.where(wanted & hidden, 0.0, 1.0),
     }
@@ -144,7 +144,7 @@ def patch_example(
     bank: Bank,
     field: FieldSpec,
     target: TargetSpec,
-    working: WorkingSpec,
+    working: PreprocessSpec,
     patch_px: int,
     num_patches: int,
     least_distance: float = 1.2,
@@ -173,7 +173,7 @@ def patch_example(
     centres = jnp.concatenate(
         [jnp.round(truth.centre_yx_px[slot]).astype(jnp.int32), elsewhere.astype(jnp.int32)]
     )
-    image = normalise(simulated.image, working)
+    image = normalise_field(simulated.image, simulated.pixel_size_angstrom, working)
     patches = jax.vmap(lambda centre: cut_patch(image, centre, patch_px))(centres)
     label = jnp.repeat(jnp.array([1, 0]), half, total_repeat_length=num_patches)
     exists = jnp.where(label == 1, jnp.any(usable), jnp.any(far))

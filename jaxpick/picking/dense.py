@@ -8,16 +8,18 @@ refined to a fraction of a pixel by a parabola through the peak.
 import dataclasses
 from collections.abc import Callable
 from functools import partial
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from jaxpick.io.nouns import Micrograph, Picks, make_picks
 from jaxpick.picking.suppression import suppress_complete
 from jaxpick.picking.tiles import score_tiled
-from jaxpick.preprocess.working import WorkingImage, WorkingSpec, make_working_image
+from jaxpick.preprocess.prepare import PreprocessSpec, prepare
+from jaxpick.preprocess.working import WorkingImage
 from jaxpick.spec import require
 from jaxpick.typing import Image, Images
 
@@ -30,6 +32,7 @@ class DecodeSpec:
     """How a score map becomes picks; lengths in particle diameters.
 
     Attributes:
+        kind: picks are peaks of the averaged map.
         threshold: score of a pick.
         candidate_threshold: lowest score that is kept for later.
         aperture_diameters: radius of the disc that scores are averaged over.
@@ -37,6 +40,7 @@ class DecodeSpec:
         tile_px: larger working images are scored in tiles of this side.
     """
 
+    kind: Literal["peaks"] = "peaks"
     threshold: float = 0.3
     candidate_threshold: float = 0.02
     aperture_diameters: float = 0.2
@@ -84,7 +88,7 @@ class DensePicker:
     score: Callable[[Images], Images]
     reach_px: int
     stride_multiple: int
-    working: WorkingSpec
+    working: PreprocessSpec
     decode: DecodeSpec
     diameter_angstrom: float
     margin_angstrom: float = 0.0
@@ -94,15 +98,13 @@ class DensePicker:
         """Score of a pick."""
         return self.decode.threshold
 
+    def choose_threshold(self, scores: Float[np.ndarray, " pick"]) -> float:
+        """Return the score of a pick, the same for any data set."""
+        return self.decode.threshold
+
     def prepare(self, micrograph: Micrograph) -> WorkingImage:
         """Make the working image of a micrograph."""
-        return make_working_image(
-            micrograph.image,
-            micrograph.pixel_size_angstrom,
-            self.diameter_angstrom,
-            micrograph.name,
-            self.working,
-        )
+        return prepare(micrograph, self.diameter_angstrom, self.working)
 
     def score_map(self, image: Float[np.ndarray, "y x"]) -> Float[np.ndarray, "y x"]:
         """Score every pixel of a working image."""
@@ -132,7 +134,7 @@ class DensePicker:
             pixel_size_angstrom=working.micrograph_pixel_size_angstrom,
             method=self.name,
         )
-        return picks.select(_inside(picks, working, self.margin_angstrom))
+        return picks.select(inside_margin(picks, working, self.margin_angstrom))
 
 
 def decode(
@@ -179,7 +181,10 @@ def refine_peaks(
     return refined
 
 
-def _inside(picks: Picks, working: WorkingImage, margin_angstrom: float) -> np.ndarray:
+def inside_margin(
+    picks: Picks, working: WorkingImage, margin_angstrom: float
+) -> Bool[np.ndarray, " pick"]:
+    """Return which picks keep a distance from the micrograph's border."""
     margin_px = margin_angstrom / working.micrograph_pixel_size_angstrom
     ny, nx = working.micrograph_shape
     inside = (picks.x >= margin_px) & (picks.x <= nx - 1 - margin_px)

@@ -9,6 +9,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+import numpy as np
+from jaxtyping import Float
+
 from jaxpick.io.files import InputError
 from jaxpick.io.micrographs import read_micrograph
 from jaxpick.io.nouns import Micrograph, Picks
@@ -20,16 +23,21 @@ class Picker(Protocol):
 
     Attributes:
         name: the method's name, written into the picks.
-        threshold: the score above which a candidate counts as a pick unless the user says otherwise.
+        threshold: the score from which a candidate counts as a pick unless the user says otherwise; None where
+            `choose_threshold` finds it once all micrographs are scored.
         diameter_angstrom: of the particle.
     """
 
     name: str
-    threshold: float
+    threshold: float | None
     diameter_angstrom: float
 
     def prepare(self, micrograph: Micrograph) -> WorkingImage:
         """Turn a micrograph into the method's working image."""
+        ...
+
+    def choose_threshold(self, scores: Float[np.ndarray, " pick"]) -> float:
+        """Return the score of a pick, given those of all candidates of a whole data set."""
         ...
 
     def candidates(self, working: WorkingImage) -> Picks:

@@ -35,6 +35,7 @@ class ParsedPreprocessSpec:
     """How a micrograph becomes PARSED's working image.
 
     Attributes:
+        kind: the working pixel is the same for all particles.
         variant: "paper" (Note S3) or "released": normalised by the central half instead of the
             central quarter of each axis, a Gaussian low-pass three standard deviations wide at
             `low_pass_angstrom` before the hard band-pass, sides that are multiples of 4, zero mean
@@ -45,6 +46,7 @@ class ParsedPreprocessSpec:
         invert: dark particles become bright.
     """
 
+    kind: Literal["note_s3"] = "note_s3"
     variant: Literal["paper", "released"] = "paper"
     working_pixel_angstrom: float = 15.0
     high_pass_angstrom: float = 500.0
@@ -89,6 +91,17 @@ def make_parsed_image(
         micrograph_shape=shape,
         micrograph_pixel_size_angstrom=pixel_size_angstrom,
     )
+
+
+def normalise_parsed(
+    image: Image, pixel_size_angstrom: Scalar, spec: ParsedPreprocessSpec
+) -> Image:
+    """Normalise and filter an image that has the working pixel already, as simulated fields do.
+
+    The low-pass then only rounds the corners of the spectrum: two working pixels are its Nyquist
+    limit along the axes.
+    """
+    return _normalise_and_filter(image, image.shape, pixel_size_angstrom, spec)
 
 
 def normalise_by_centre(image: Image, share: float) -> Image:

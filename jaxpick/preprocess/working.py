@@ -9,6 +9,7 @@ the same functions.
 
 import dataclasses
 from functools import partial
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -25,6 +26,7 @@ class WorkingSpec:
     """How a working image is made.
 
     Attributes:
+        kind: the working pixel scales with the diameter.
         diameter_px: working pixels that span the diameter given by the user.
         background_diameters: standard deviation of the background's Gaussian, in diameters.
         clip: pixels further than this many standard deviations from the background are clipped.
@@ -32,6 +34,7 @@ class WorkingSpec:
         local_diameters: standard deviation of the window of the local variance, in diameters.
     """
 
+    kind: Literal["scaled"] = "scaled"
     diameter_px: float = 20.0
     background_diameters: float = 1.5
     clip: float = 5.0
