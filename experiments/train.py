@@ -79,13 +79,15 @@ def run(spec: TrainExperiment) -> int:
     out = Path(spec.out)
     if spec.overwrite:
         shutil.rmtree(out / "checkpoints", ignore_errors=True)
-        (out / "metrics.csv").unlink(missing_ok=True)
+        for name in ("metrics.csv", "config.json"):
+            (out / name).unlink(missing_ok=True)
     method = methods.get(str(spec.method.get("name")))
     settings = _method_spec(method.Spec, spec)
     stages = method.training_stages(settings, _bank(spec.specimens))
     if spec.cached_examples:
         stages = [_cached(stage, spec) for stage in stages]
-    _provenance.write(out, spec)
+    if not (out / "config.json").exists():  # a refused resume must leave the run's own record
+        _provenance.write(out, spec)
     config = {"method": as_plain(settings), "specimens": as_plain(spec.specimens)}
     results = train_stages(
         stages, spec.training, out, seed=spec.seed, hardware=spec.hardware, config=config

@@ -99,7 +99,7 @@ def test_finished_run_is_not_repeated(whole_run):
 def test_same_figures_on_any_devices(tmp_path):
     """Keys belong to examples, so only the order of sums differs between devices."""
     figures = []
-    for strategy, count in (("jit", 1), ("jit", 4), ("pmap", 4), ("pmap", 1)):
+    for strategy, count in (("jit", 1), ("jit", 4), ("pmap", 4)):
         out = tmp_path / f"{strategy}{count}"
         hardware = HardwareSpec(strategy=strategy, num_devices=count)
         train_stages(stages(("one",)), SPEC, out, hardware=hardware)
