@@ -18,7 +18,7 @@ class SpecError(ValueError):
     """A setting that cannot be used: the message names its dotted path, its value and what was expected."""
 
 
-def build(spec_type: type[T], values: Mapping[str, Any], path: str = "") -> T:
+def build(spec_type: type[T], values: Any, path: str = "") -> T:
     """Build a frozen spec from nested plain data.
 
     Args:
@@ -39,15 +39,17 @@ def build(spec_type: type[T], values: Mapping[str, Any], path: str = "") -> T:
             raise SpecError(f"{_join(path, name)}: unknown setting; known here: {known}")
     built = {name: convert(hints[name], values[name], _join(path, name)) for name in values}
     for name, field in fields.items():
-        required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+        required = (
+            field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+        )
         if required and name not in values:
             raise SpecError(f"{_join(path, name)}: missing; it has no default")
     try:
         return spec_type(**built)
-    except SpecError:
-        raise
     except ValueError as error:
-        raise SpecError(f"{path}: {error}" if path else str(error)) from error
+        # A spec names its own field; the whole path to it is known only here.
+        joint = "." if isinstance(error, SpecError) else ": "
+        raise SpecError(f"{path}{joint}{error}" if path else str(error)) from error
 
 
 def convert(kind: Any, value: Any, path: str) -> Any:
@@ -76,7 +78,9 @@ def convert(kind: Any, value: Any, path: str) -> Any:
 def as_plain(value: Any) -> Any:
     """Turn a spec into plain data (dicts, lists, numbers, strings) that `build` reads back."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: as_plain(getattr(value, f.name)) for f in dataclasses.fields(value) if f.init}
+        return {
+            f.name: as_plain(getattr(value, f.name)) for f in dataclasses.fields(value) if f.init
+        }
     if isinstance(value, Mapping):
         return {key: as_plain(item) for key, item in value.items()}
     if isinstance(value, (tuple, list)):
@@ -103,8 +107,16 @@ def _convert_plain(kind: Any, value: Any, path: str) -> Any:
         raise SpecError(f"{path}: expected a whole number, got {value!r}")
     if isinstance(kind, type) and isinstance(value, kind):
         return value
-    names = {float: "a number", int: "a whole number", str: "text", bool: "true or false", type(None): "null"}
-    raise SpecError(f"{path}: expected {names.get(kind, getattr(kind, '__name__', kind))}, got {value!r}")
+    names = {
+        float: "a number",
+        int: "a whole number",
+        str: "text",
+        bool: "true or false",
+        type(None): "null",
+    }
+    raise SpecError(
+        f"{path}: expected {names.get(kind, getattr(kind, '__name__', kind))}, got {value!r}"
+    )
 
 
 def _convert_tuple(items: tuple[Any, ...], value: Any, path: str) -> tuple[Any, ...]:
@@ -114,7 +126,10 @@ def _convert_tuple(items: tuple[Any, ...], value: Any, path: str) -> tuple[Any, 
         items = (items[0],) * len(value)
     if len(items) != len(value):
         raise SpecError(f"{path}: expected {len(items)} values, got {len(value)}")
-    return tuple(convert(item, part, f"{path}[{i}]") for i, (item, part) in enumerate(zip(items, value, strict=True)))
+    return tuple(
+        convert(item, part, f"{path}[{i}]")
+        for i, (item, part) in enumerate(zip(items, value, strict=True))
+    )
 
 
 def _convert_union(members: tuple[Any, ...], value: Any, path: str) -> Any:
@@ -132,11 +147,15 @@ def _convert_union(members: tuple[Any, ...], value: Any, path: str) -> Any:
             return convert(member, value, path)
         except SpecError as error:
             failures.append(str(error))
-    raise SpecError(failures[0] if len(failures) == 1 else f"{path}: no allowed type fits {value!r}")
+    raise SpecError(
+        failures[0] if len(failures) == 1 else f"{path}: no allowed type fits {value!r}"
+    )
 
 
 def _by_kind(specs: list[Any], value: Mapping[str, Any], path: str) -> Any:
     by_kind = {get_args(typing.get_type_hints(spec)["kind"])[0]: spec for spec in specs}
     if value.get("kind") not in by_kind:
-        raise SpecError(f"{path}.kind: expected one of {sorted(by_kind)}, got {value.get('kind')!r}")
+        raise SpecError(
+            f"{path}.kind: expected one of {sorted(by_kind)}, got {value.get('kind')!r}"
+        )
     return by_kind[value["kind"]]

@@ -6,7 +6,9 @@ from pathlib import Path
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 if os.environ["JAX_PLATFORMS"] == "cpu":
     # Compile quickly rather than well: tests run each program once. Numeric tests have tolerances that hold either way.
-    os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_backend_optimization_level=0"
+    os.environ["XLA_FLAGS"] = (
+        os.environ.get("XLA_FLAGS", "") + " --xla_backend_optimization_level=0"
+    )
 
 import jax
 import pytest
@@ -34,3 +36,11 @@ def data() -> Path:
 def oracles() -> Path:
     """The folder of other programs' inputs and outputs, or a skip with its reason."""
     return _folder("JAXPICK_ORACLES", "oracles")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiler_cache(tmp_path_factory):
+    """Keep compiled programs for the session: the same small ones are compiled many times over."""
+    jax.config.update("jax_compilation_cache_dir", str(tmp_path_factory.mktemp("compiled")))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)

@@ -103,7 +103,6 @@ def test_refusals_name_the_path_the_value_and_what_was_expected(values, message)
     assert str(refusal.value) == message
 
 
-@pytest.mark.xfail(reason="specs' own refusals do not carry the path of the spec yet")
 def test_refusal_of_a_spec_itself_names_the_whole_path():
     with pytest.raises(SpecError) as refusal:
         build(Outer, {"count": 1, "inner": {"shape": {"kind": "disc", "radius_px": -1}}})
@@ -111,7 +110,6 @@ def test_refusal_of_a_spec_itself_names_the_whole_path():
     assert str(refusal.value) == expected
 
 
-@pytest.mark.xfail(reason="`build` is annotated for mappings, though it refuses others itself")
 def test_number_in_place_of_settings_is_refused():
     with pytest.raises(SpecError, match="inner: expected settings by name, got 3"):
         build(Outer, {"count": 1, "inner": 3})

@@ -51,7 +51,9 @@ class Picks:
 
     def select(self, keep: np.ndarray) -> "Picks":
         """Return the picks chosen by a boolean mask or by indices, all columns together."""
-        columns = {name: getattr(self, name)[keep] for name in ("x", "y", "score", "diameter_angstrom")}
+        columns = {
+            name: getattr(self, name)[keep] for name in ("x", "y", "score", "diameter_angstrom")
+        }
         extra = {name: values[keep] for name, values in self.extra.items()}
         return dataclasses.replace(self, **columns, extra=extra)
 
@@ -71,6 +73,8 @@ def make_picks(
         x=x,
         y=np.asarray(y, np.float64).reshape(-1),
         score=np.ones(len(x)) if score is None else np.asarray(score, np.float64).reshape(-1),
-        diameter_angstrom=np.broadcast_to(np.asarray(diameter_angstrom, np.float64), x.shape).copy(),
+        diameter_angstrom=np.broadcast_to(
+            np.asarray(diameter_angstrom, np.float64), x.shape
+        ).copy(),
         **others,  # type: ignore[arg-type]
     )

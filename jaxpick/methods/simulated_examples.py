@@ -29,7 +29,7 @@ from jaxpick.typing import Image, RandomKey
 
 TRAINING_PRIORS = Priors(
     pixel=DiameterPixels(diameter_px=(18.4, 19.0), diameter_error=0.15),
-    microscope=MicroscopePrior(dose_e_per_angstrom2=(1.0, 80.0), defocus_um=(0.5, 4.5)),
+    microscope=MicroscopePrior(dose_e_per_angstrom2=(0.7, 80.0), defocus_um=(0.5, 4.5)),
     ice=IcePrior(structure=(0.05, 10.0)),
     scene=ScenePrior(empty_probability=0.1),
     contaminants=ContaminantsPrior(broken=0.5, small_proteins=0.5),
@@ -50,7 +50,8 @@ class FieldSpec:
     """The simulated fields that a method is trained on.
 
     Attributes:
-        priors: what a field may look like; wider than the physics where shared files are (denoised, 8-bit, few electrons).
+        priors: what a field may look like; wider than the physics where shared files are
+            (denoised, 8-bit, few electrons).
         field_px: side of a field in working pixels.
         max_particles: slots for particles.
         max_distractors: slots for aggregates and small proteins.
@@ -85,7 +86,7 @@ class TargetSpec:
     kind: Literal["mass", "disc"] = "disc"
     disc_fraction: float = 0.5
     overlap_limit: float = 0.6
-    least_dprime: float = 5.0
+    least_dprime: float = 3.0
 
     def __post_init__(self) -> None:
         require(
@@ -133,7 +134,7 @@ def segmentation_example(
 
 
 def hidden_particles(simulated: Simulated, target: TargetSpec) -> Bool[Array, " particle"]:
-    """Return which particles no picker can be asked to find: covered by others, lost in the noise, or in a contaminant."""
+    """Return which particles no picker can be asked to find: covered, lost in noise, or in a contaminant."""
     truth = simulated.truth
     covered = truth.overlap_fraction > target.overlap_limit
     return covered | (truth.dprime < target.least_dprime) | (truth.contaminant > 0)

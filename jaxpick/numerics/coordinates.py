@@ -19,7 +19,9 @@ class CoordinateMap:
     scale_x: float
 
     @classmethod
-    def between(cls, micrograph_shape: tuple[int, int], working_shape: tuple[int, int]) -> "CoordinateMap":
+    def between(
+        cls, micrograph_shape: tuple[int, int], working_shape: tuple[int, int]
+    ) -> "CoordinateMap":
         """Return the map for a Fourier crop from one shape (ny, nx) to another."""
         return cls(
             scale_y=micrograph_shape[0] / working_shape[0],
