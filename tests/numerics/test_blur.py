@@ -1,29 +1,34 @@
-"""Blurs against scipy's, borders included."""
+"""The wide blur against the Gaussian's own matrix."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from scipy import ndimage
 
-from jaxpick.numerics.blur import gaussian_blur, gaussian_window_px, running_mean
+from jaxpick.numerics.blur import gaussian_blur, gaussian_factor
 
 
-def _image():
-    return np.random.default_rng(0).normal(size=(23, 30)).astype(np.float32)
+@pytest.mark.parametrize(("size", "sigma"), [(1, 3.0), (40, 1.5), (97, 24.0), (30, 64.0)])
+def test_the_factor_times_itself_is_a_gaussian_of_unit_sum(size, sigma):
+    offset = np.subtract.outer(np.arange(size), np.arange(size)) / sigma
+    gaussian = np.exp(-0.5 * offset**2) / (np.sqrt(2 * np.pi) * sigma)
+    factor = gaussian_factor(size, sigma).astype(np.float64)
+    np.testing.assert_allclose(factor @ factor.T, gaussian, atol=1e-6 / sigma)
 
 
-def test_gaussian_blur_equals_scipy():
-    sigma = 1.5
-    half = gaussian_window_px(sigma)
-    found = jax.jit(gaussian_blur, static_argnums=2)(jnp.asarray(_image()), sigma, half)
-    np.testing.assert_allclose(found, ndimage.gaussian_filter(_image(), sigma), atol=1e-6)
+def test_the_factor_is_thin():
+    assert gaussian_factor(1000, 24.0).shape[1] < 100
 
 
-def test_gaussian_of_no_width_is_the_identity():
-    np.testing.assert_array_equal(gaussian_blur(jnp.asarray(_image()), 0.0, 3), _image())
+def test_blur_equals_scipy_with_zeros_beyond_the_border():
+    image = np.random.default_rng(0).normal(size=(48, 61)).astype(np.float32)
+    found = jax.jit(gaussian_blur, static_argnums=1)(jnp.asarray(image), 3.0)
+    expected = ndimage.gaussian_filter(image, 3.0, mode="constant", truncate=8)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
-def test_running_mean_equals_scipy_and_keeps_constants():
-    found = running_mean(jnp.asarray(_image()), 5)
-    np.testing.assert_allclose(found, ndimage.uniform_filter(_image(), 5), atol=1e-6)
-    np.testing.assert_allclose(running_mean(jnp.full((9, 9), 2.0), 3), 2.0, rtol=1e-6)
+def test_edge_corrected_blur_keeps_constants():
+    ones = jnp.ones((30, 20))
+    blurred = gaussian_blur(5.0 * ones, 7.0) / gaussian_blur(ones, 7.0)
+    np.testing.assert_allclose(blurred, 5.0, rtol=1e-5)
