@@ -1,0 +1,145 @@
+"""Simulate micrographs with exact truth.
+
+    python -m experiments.simulate out=simulated count=10 seed=1
+    python -m experiments.simulate out=simulated simulator.structures='pdb/*.cif.gz' simulator.num_phantoms=0
+    python -m experiments.simulate out=noisy simulator.priors.microscope.dose_e_per_angstrom2=[10,15]
+
+Particles are procedural phantoms unless structures (PDB, mmCIF) or density maps are given. Writes micrographs/*.mrc,
+masks/*.mrc (0 background, 1 particle, 10 + class contaminant), truth/*.json, particles.star (RELION 3.1: sub-pixel
+centres, Euler angles, defocus; d' as figure of merit) and simulate.json. The same seed gives the same files; run again
+after an interruption, it goes on where it stopped.
+"""
+
+import dataclasses
+import sys
+import time
+from pathlib import Path
+
+import jax
+
+from experiments import _provenance
+from jaxpick import rngs
+from jaxpick.io.maps import find_maps, specimens_from_maps
+from jaxpick.io.simulated_folder import gather_truth, is_finished, save_simulated, write_summary
+from jaxpick.io.structures import find_structures, specimens_from_structures
+from jaxpick.simulate.bank import MAX_BOX_SHARE, Bank, BankSpec, build_bank
+from jaxpick.simulate.phantoms import PhantomSpec, phantom_library
+from jaxpick.simulate.priors import PixelAngstrom, Priors
+from jaxpick.simulate.render import simulate_micrograph
+from jaxpick.simulate.specimens import Specimen, diameter_angstrom
+from jaxpick.spec import require
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SimulatorSpec:
+    """Which molecules, and what micrographs may look like."""
+
+    num_phantoms: int = 6
+    phantom_seed: int = 0
+    phantoms: PhantomSpec = PhantomSpec(max_diameter_angstrom=350.0)
+    structures: str | None = None
+    maps: str | None = None
+    exclude: tuple[str, ...] = ()
+    num_views: int = 256
+    priors: Priors = Priors(pixel=PixelAngstrom(pixel_angstrom=(4.0, 4.0)))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SimulateSpec:
+    """Settings of one set of micrographs."""
+
+    out: str = dataclasses.field(metadata={"help": "folder to write"})
+    count: int = dataclasses.field(default=10, metadata={"help": "number of micrographs"})
+    seed: int = dataclasses.field(default=0, metadata={"help": "of everything drawn"})
+    size: tuple[int, int] = dataclasses.field(
+        default=(1024, 1024), metadata={"help": "pixels, [y,x]"}
+    )
+    max_particles: int = dataclasses.field(
+        default=1000, metadata={"help": "in the field and its margin"}
+    )
+    max_distractors: int = dataclasses.field(
+        default=128, metadata={"help": "aggregated and small molecules"}
+    )
+    simulator: SimulatorSpec = SimulatorSpec()
+
+    def __post_init__(self) -> None:
+        require(self.count >= 1, "count", self.count, "1 or more")
+        require(min(self.size) >= 64, "size", self.size, "64 pixels or more along each axis")
+        require(self.max_particles >= 1, "max_particles", self.max_particles, "1 or more")
+
+
+def run(spec: SimulateSpec) -> int:
+    """Simulate what is not there yet, then gather the truth."""
+    out = Path(spec.out)
+    specimens = read_specimens(spec.simulator)
+    bank = make_bank(specimens, spec.simulator)
+    _provenance.write(out, spec)
+    largest = float(max(diameter_angstrom(specimen) for specimen in specimens))
+    pixel = dataclasses.replace(
+        spec.simulator.priors.pixel, **_room_for(spec.simulator.priors, largest)
+    )
+    priors = dataclasses.replace(spec.simulator.priors, pixel=pixel)
+    simulate = jax.jit(
+        lambda key, bank: simulate_micrograph(
+            key, priors, bank, spec.size, spec.max_particles, spec.max_distractors
+        )
+    )
+    stream, start, done = rngs.stream(spec.seed, "simulate"), time.monotonic(), 0
+    left = [index for index in range(spec.count) if not is_finished(out, index)]
+    for index in left:
+        save_simulated(out, index, simulate(rngs.at_step(stream, index), bank))
+        done += 1
+        rate = done / (time.monotonic() - start)
+        print(
+            f"{index + 1}/{spec.count}: {rate:.2f}/s, {(len(left) - done) / rate:.0f} s left",
+            flush=True,
+        )
+    truth = gather_truth(out, spec.count)
+    species = [
+        {"name": s.name, "mass_kda": s.mass_kda, "diameter_angstrom": float(diameter_angstrom(s))}
+        for s in specimens
+    ]
+    write_summary(out, species, truth)
+    print(f"{sum(map(len, truth))} particles in {spec.count} micrographs -> {out}/particles.star")
+    return 0
+
+
+def read_specimens(spec: SimulatorSpec) -> list[Specimen]:
+    """Return phantoms, structures and maps, in this order."""
+    specimens = phantom_library(spec.num_phantoms, spec.phantom_seed, spec.phantoms)
+    if spec.structures is not None:
+        specimens += specimens_from_structures(
+            find_structures(spec.structures),
+            exclude=spec.exclude,
+            report=lambda text: print(text, file=sys.stderr),
+        )
+    if spec.maps is not None:
+        specimens += specimens_from_maps(find_maps(spec.maps))
+    require(len(specimens) > 0, "simulator", len(specimens), "phantoms, structures or maps")
+    return specimens
+
+
+def make_bank(specimens: list[Specimen], spec: SimulatorSpec) -> Bank:
+    """Return views at the finest pixel that will be drawn, in the smallest box that holds every molecule."""
+    if not isinstance(spec.priors.pixel, PixelAngstrom):
+        views = BankSpec(
+            num_views=spec.num_views, diameter_px=spec.priors.pixel.diameter_px[1] * 1.2, box_px=64
+        )
+        return build_bank(specimens, views)
+    pixel = spec.priors.pixel.pixel_angstrom[0]
+    largest = max(diameter_angstrom(specimen) for specimen in specimens)
+    box_px = 2 * (int(largest / pixel / MAX_BOX_SHARE / 2) + 2)
+    return build_bank(
+        specimens, BankSpec(num_views=spec.num_views, pixel_angstrom=pixel, box_px=box_px)
+    )
+
+
+def _room_for(priors: Priors, largest_angstrom: float) -> dict[str, float]:
+    is_fixed = isinstance(priors.pixel, PixelAngstrom)
+    return {"largest_particle_angstrom": largest_angstrom * 1.05} if is_fixed else {}
+
+
+if __name__ == "__main__":
+    from experiments._hydra import main
+
+    main(SimulateSpec, run)

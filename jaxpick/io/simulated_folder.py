@@ -1,0 +1,117 @@
+"""The folder that `simulate` writes: micrographs, masks, and the truth as RELION's particle table."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxpick.io.coordinates import read_picks, write_picks
+from jaxpick.io.files import write_text
+from jaxpick.io.mrc import write_mrc
+from jaxpick.io.nouns import Picks, make_picks
+from jaxpick.simulate.render import Simulated
+
+# Labels of the masks: background 0, particles 1, contaminants CONTAMINANT + their class.
+PARTICLE, CONTAMINANT = 1, 10
+
+
+def micrograph_name(index: int) -> str:
+    """Return the file name of a simulated micrograph."""
+    return f"simulated_{index:05d}.mrc"
+
+
+def is_finished(folder: Path, index: int) -> bool:
+    """Return whether a micrograph stands there whole; its truth is written last."""
+    return _truth_file(folder, index).exists()
+
+
+def save_simulated(folder: Path, index: int, simulated: Simulated) -> None:
+    """Write one micrograph (float32 MRC), its mask (labels as above) and its truth."""
+    simulated = jax.device_get(simulated)
+    name, pixel = micrograph_name(index), float(simulated.pixel_size_angstrom)
+    write_mrc(folder / "micrographs" / name, simulated.image, pixel)
+    contaminant = np.where(
+        simulated.contaminant_mask > 0, CONTAMINANT + simulated.contaminant_mask, 0
+    )
+    mask = np.where(simulated.mask_mass, PARTICLE, contaminant)
+    write_mrc(folder / "masks" / name, mask.astype(np.int16), pixel)
+    write_text(_truth_file(folder, index), json.dumps(truth_columns(simulated)))
+
+
+def truth_columns(simulated: Simulated) -> dict[str, Any]:
+    """Return the whole particles whose centre is inside, column by column, as plain numbers.
+
+    `rln...` columns go into the STAR file; Euler angles are RELION's (rot, tilt, psi), defocus is in angstrom,
+    rlnClassNumber is the species counted from 1.
+    """
+    truth = simulated.truth
+    keep = truth.valid & truth.is_inside & ~truth.is_broken
+    angles = {
+        f"rlnAngle{n}": truth.euler_deg[keep, i] for i, n in enumerate(("Rot", "Tilt", "Psi"))
+    }
+    optics = {
+        "rlnVoltage": simulated.optics.voltage_kv,
+        "rlnSphericalAberration": simulated.optics.spherical_aberration_mm,
+        "rlnAmplitudeContrast": simulated.optics.amplitude_contrast,
+        "rlnPhaseShift": simulated.optics.phase_shift_deg,
+        "rlnDefocusAngle": simulated.optics.astigmatism_deg,
+    }
+    columns = {
+        "x": truth.centre_yx_px[keep, 1],
+        "y": truth.centre_yx_px[keep, 0],
+        "diameter_angstrom": truth.diameter_angstrom[keep],
+        **angles,
+        "rlnDefocusU": truth.defocus_angstrom[keep, 0],
+        "rlnDefocusV": truth.defocus_angstrom[keep, 1],
+        **{name: np.full(keep.sum(), float(value)) for name, value in optics.items()},
+        "rlnClassNumber": truth.species[keep] + 1,
+        "overlap_fraction": truth.overlap_fraction[keep],
+        "visible_fraction": truth.visible_fraction[keep],
+        "snr": truth.snr[keep],
+        "dprime": truth.dprime[keep],
+    }
+    return {
+        "pixel_size_angstrom": float(simulated.pixel_size_angstrom),
+        "dose_e_per_angstrom2": float(simulated.dose_e_per_angstrom2),
+        "columns": {name: np.asarray(values).tolist() for name, values in columns.items()},
+    }
+
+
+def gather_truth(folder: Path, count: int) -> list[Picks]:
+    """Write `particles.star` from the truth of all micrographs, with d' as the figure of merit, and return it."""
+    truth = [_read_truth(folder, index) for index in range(count)]
+    write_picks(truth, folder / "particles.star", subpixel=True)
+    return truth
+
+
+def read_truth(folder: Path) -> list[Picks]:
+    """Read `particles.star` back."""
+    return read_picks(folder / "particles.star")
+
+
+def write_summary(folder: Path, species: Sequence[dict[str, Any]], truth: Sequence[Picks]) -> None:
+    """Write `simulate.json`: the species with mass and diameter, and the number of particles of each micrograph."""
+    counts = {picks.micrograph: len(picks) for picks in truth}
+    summary = {"species": list(species), "particles": counts, "total": sum(counts.values())}
+    write_text(folder / "simulate.json", json.dumps(summary, indent=1))
+
+
+def _truth_file(folder: Path, index: int) -> Path:
+    return folder / "truth" / f"{Path(micrograph_name(index)).stem}.json"
+
+
+def _read_truth(folder: Path, index: int) -> Picks:
+    record = json.loads(_truth_file(folder, index).read_text(encoding="utf-8"))
+    columns = {name: np.asarray(values) for name, values in record["columns"].items()}
+    return make_picks(
+        f"micrographs/{micrograph_name(index)}",
+        columns["x"],
+        columns["y"],
+        columns["dprime"],
+        columns["diameter_angstrom"],
+        pixel_size_angstrom=record["pixel_size_angstrom"],
+        extra={name: values for name, values in columns.items() if name.startswith("rln")},
+    )
