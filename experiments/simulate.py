@@ -84,11 +84,10 @@ def run(spec: SimulateSpec) -> int:
             key, priors, bank, spec.size, spec.max_particles, spec.max_distractors
         )
     )
-    stream, start, done = rngs.stream(spec.seed, "simulate"), time.monotonic(), 0
+    stream, start = rngs.stream(spec.seed, "simulate"), time.monotonic()
     left = [index for index in range(spec.count) if not is_finished(out, index)]
-    for index in left:
+    for done, index in enumerate(left, start=1):
         save_simulated(out, index, simulate(rngs.at_step(stream, index), bank))
-        done += 1
         rate = done / (time.monotonic() - start)
         print(
             f"{index + 1}/{spec.count}: {rate:.2f}/s, {(len(left) - done) / rate:.0f} s left",
