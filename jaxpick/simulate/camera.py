@@ -5,9 +5,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxpick.physics import detector
-from jaxpick.simulate.draws import Unit, coin, log_uniform, uniform, units
+from jaxpick.simulate.draws import Unit, coin, log_uniform, uniform, unit_arrays
 from jaxpick.simulate.priors import DetectorPrior
 from jaxpick.typing import Image, RandomKey, Scalar
+
+MAX_HOT_PIXELS = 32
 
 
 def expose(
@@ -18,19 +20,19 @@ def expose(
     prior: DetectorPrior,
 ) -> Image:
     """Draw the counts of one exposure over their mean, with the marks of the camera."""
-    unit_key, count_key, read_key, gain_key, hot_key = jax.random.split(key, 5)
-    u = units(unit_key, 14)
+    unit_key, count_key, read_key, gain_key = jax.random.split(key, 4)
+    u, spots = unit_arrays(unit_key, (13,), (MAX_HOT_PIXELS, 3))
     beam = _beam(u[:4], prior, intensity.shape)
     expected = detector.expected_counts(intensity * beam, dose_e_per_angstrom2, 1.0, pixel_angstrom)
     counts = detector.sample_counts(count_key, expected)
     counts = _dip_noise(u[4:7], prior, counts, expected)
     counts = _add_read_noise(read_key, u[7:9], prior, counts, jnp.mean(expected))
     counts *= _draw_gain(gain_key, u[9:12], prior, intensity.shape)
-    counts = _add_hot_pixels(hot_key, u[12], prior, counts)
+    counts = _add_hot_pixels(spots, u[12], prior, counts)
     return counts / jnp.mean(counts)
 
 
-def _beam(u: tuple[Unit, ...], prior: DetectorPrior, shape: tuple[int, int]) -> Image:
+def _beam(u: Float[Array, " number"], prior: DetectorPrior, shape: tuple[int, int]) -> Image:
     return detector.vignetting(
         shape,
         uniform(u[0], prior.vignetting),
@@ -40,7 +42,9 @@ def _beam(u: tuple[Unit, ...], prior: DetectorPrior, shape: tuple[int, int]) -> 
     )
 
 
-def _dip_noise(u: tuple[Unit, ...], prior: DetectorPrior, counts: Image, expected: Image) -> Image:
+def _dip_noise(
+    u: Float[Array, " number"], prior: DetectorPrior, counts: Image, expected: Image
+) -> Image:
     """Lower the noise at low frequency, as coincidence loss does, in some micrographs."""
 
     def dip(counts: Image) -> Image:
@@ -53,12 +57,12 @@ def _dip_noise(u: tuple[Unit, ...], prior: DetectorPrior, counts: Image, expecte
 
 def _add_read_noise(
     key: RandomKey,
-    u: tuple[Unit, ...],
+    u: Float[Array, " number"],
     prior: DetectorPrior,
     counts: Image,
     mean: Float[Array, ""],
 ) -> Image:
-    """Add the white noise of a charge-integrating camera, relative to shot noise, in some micrographs."""
+    """Add the white noise of a charge-integrating camera to some micrographs, relative to shot."""
     deviation = uniform(u[0], prior.read_noise) * jnp.sqrt(mean)
     return jax.lax.cond(
         coin(u[1], prior.read_noise_probability),
@@ -69,7 +73,7 @@ def _add_read_noise(
 
 
 def _draw_gain(
-    key: RandomKey, u: tuple[Unit, ...], prior: DetectorPrior, shape: tuple[int, int]
+    key: RandomKey, u: Float[Array, " number"], prior: DetectorPrior, shape: tuple[int, int]
 ) -> Image:
 
     def gain() -> Image:
@@ -81,7 +85,12 @@ def _draw_gain(
     return jax.lax.cond(is_uneven, gain, lambda: jnp.ones(shape, jnp.float32))
 
 
-def _add_hot_pixels(key: RandomKey, u: Unit, prior: DetectorPrior, counts: Image) -> Image:
-    number = jnp.round(log_uniform(u, prior.hot_pixel_fraction) * counts.size)
-    low, high = (sigma * jnp.std(counts) for sigma in prior.hot_pixel_sigma)
-    return detector.add_hot_pixels(key, counts, number, (low, high))
+def _add_hot_pixels(
+    u: Float[Array, "spot 3"], for_number: Unit, prior: DetectorPrior, counts: Image
+) -> Image:
+    """Add spikes of so many standard deviations at random pixels."""
+    number = jnp.round(log_uniform(for_number, prior.hot_pixel_fraction) * counts.size)
+    place = (u[:, :2] * jnp.asarray(counts.shape, jnp.float32)[None, :]).astype(jnp.int32)
+    height = uniform(u[:, 2], prior.hot_pixel_sigma) * jnp.std(counts)
+    spikes = jnp.where(jnp.arange(u.shape[0]) < number, height, 0.0)
+    return counts.at[place[:, 0], place[:, 1]].add(spikes)

@@ -1,7 +1,9 @@
-"""Everything in a micrograph that is not a whole particle, each kind present by its own probability.
+"""Everything in a micrograph that is not a whole particle, each kind present by its own
+probability.
 
-All are added before the lens, as potential and absorption, so that they get the same fringes as particles. Aggregates,
-broken particles and small proteins are molecules of the bank (`scene.py`); the rest is drawn here.
+All are added before the lens, as potential and absorption, so that they get the same fringes as
+particles. Aggregates, broken particles and small proteins are molecules of the bank (`scene.py`);
+the rest is drawn here.
 """
 
 import dataclasses
@@ -54,7 +56,7 @@ def draw_contaminants(
 def _painters(
     prior: ContaminantsPrior,
 ) -> tuple[tuple[float, Callable[[RandomKey, Planes, Site], Planes]], ...]:
-    """Return each painter with its probability, in the order of painting: later ones cover earlier ones."""
+    """Return each painter with its probability; later ones cover earlier ones."""
 
     def add_film(key: RandomKey, planes: Planes, site: Site) -> Planes:
         return add_support(key, planes, site, prior.carbon_is_gold)
@@ -91,7 +93,7 @@ class Labels:
 def label_contaminants(
     planes: Planes, owner: Int[Array, "y x"], role: Int[Array, " slot"]
 ) -> Labels:
-    """Merge painted contaminants with the slots that are no whole particles; painted ones that hide them win."""
+    """Merge painted contaminants with slots that are no whole particles; opaque paint wins."""
     of_slot = jnp.concatenate([jnp.zeros((1,), jnp.int32), class_of_role(role)])[owner]
     # A net of denatured protein or a thin film does not hide what lies on it.
     painted = class_of_label(planes.label)

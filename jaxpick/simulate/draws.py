@@ -1,8 +1,11 @@
 """Short draws from ranges, so that samplers read as the table of priors does.
 
-Each takes a number uniform on [0, 1): one call of `units` gives a sampler all it needs, which compiles and runs many times
-faster than a key for each scalar.
+Each takes a number uniform on [0, 1): one call of `units` gives a sampler all it needs, which
+compiles and runs many times faster than a key for each scalar.
 """
+
+import itertools
+import math
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +20,14 @@ def units(key: RandomKey, num: int) -> tuple[Unit, ...]:
     """Draw `num` independent numbers uniform on [0, 1)."""
     drawn = jax.random.uniform(key, (num,), jnp.float32)
     return tuple(drawn[i] for i in range(num))
+
+
+def unit_arrays(key: RandomKey, *shapes: tuple[int, ...]) -> tuple[Float[Array, "..."], ...]:
+    """Draw an array of independent numbers uniform on [0, 1) for each shape, in one call."""
+    sizes = [math.prod(shape) for shape in shapes]
+    drawn = jax.random.uniform(key, (sum(sizes),), jnp.float32)
+    parts = jnp.split(drawn, list(itertools.accumulate(sizes))[:-1])
+    return tuple(part.reshape(shape) for part, shape in zip(parts, shapes, strict=True))
 
 
 def uniform(u: Float[Array, "*shape"], value_range: tuple[float, float]) -> Float[Array, "*shape"]:

@@ -1,7 +1,8 @@
-"""Contaminants of freezing and of the support: ice crystals, ethane, carbon and gold films, gold beads.
+"""Contaminants of freezing and of the support: ice crystals, ethane, carbon and gold films, gold
+beads.
 
-Thicknesses and sizes are practice; potentials are mean inner potentials (`physics.constants`). The material lies on top of
-the vitreous ice.
+Thicknesses and sizes are practice; potentials are mean inner potentials (`physics.constants`). The
+material lies on top of the vitreous ice.
 """
 
 import jax
@@ -17,7 +18,15 @@ from jaxpick.physics.constants import (
     GOLD_POTENTIAL_VOLT,
     POTENTIAL_PREFACTOR_VOLT_ANGSTROM2,
 )
-from jaxpick.simulate.draws import choice, coin, log_uniform, standard_normal, uniform, units
+from jaxpick.simulate.draws import (
+    choice,
+    coin,
+    log_uniform,
+    standard_normal,
+    uniform,
+    unit_arrays,
+    units,
+)
 from jaxpick.simulate.planes import (
     Planes,
     Site,
@@ -45,9 +54,11 @@ def rough_field(
 
 
 def add_ice_crystals(key: RandomKey, planes: Planes, site: Site) -> Planes:
-    """Add one to `MAX_CRYSTALS` polygons of crystalline ice, bevelled, textured, darkened by Bragg scattering."""
-    unit_key, texture_key, crystals_key = jax.random.split(key, 3)
-    for_number, for_length = units(unit_key, 2)
+    """Add one to `MAX_CRYSTALS` polygons of crystalline ice, bevelled, textured, darkened by Bragg
+    scattering.
+    """
+    unit_key, texture_key = jax.random.split(key)
+    (for_number, for_length), u = unit_arrays(unit_key, (2,), (MAX_CRYSTALS, 7 + 2 * CRYSTAL_SIDES))
     shape = planes.label.shape
     grid = coarse_grid_angstrom(shape, COARSE, site.pixel_angstrom)
     length = log_uniform(for_length, (0.3, 2.0)) * site.diameter_angstrom
@@ -55,21 +66,19 @@ def add_ice_crystals(key: RandomKey, planes: Planes, site: Site) -> Planes:
     number = jnp.floor(1 + MAX_CRYSTALS * for_number).astype(jnp.int32)
 
     def add(index: Array, planes: Planes) -> Planes:
-        crystal_key = jax.random.fold_in(crystals_key, index)
-        return _add_crystal(crystal_key, planes, grid, texture, site, index)
+        return _add_crystal(u[index], planes, grid, texture, site, index)
 
     return jax.lax.fori_loop(0, number, add, planes)
 
 
 def _add_crystal(
-    key: RandomKey,
+    u: Float[Array, " number"],
     planes: Planes,
     grid: tuple[Array, Array],
     texture: Image,
     site: Site,
     index: Array,
 ) -> Planes:
-    u = jax.random.uniform(key, (7 + 2 * CRYSTAL_SIDES,), jnp.float32)
     radius = 0.5 * log_uniform(u[0], (150.0, 3000.0))
     radius = jnp.clip(radius, 0.4 * site.diameter_angstrom, 0.3 * site.field_angstrom)
     centre = (u[1:3] - 0.5) * site.field_angstrom
@@ -162,17 +171,15 @@ def _add_gold_foil(key: RandomKey, planes: Planes, share: Image, site: Site) -> 
 
 def add_gold_beads(key: RandomKey, planes: Planes, site: Site) -> Planes:
     """Add gold spheres of one nominal size: potential and absorption follow the chord."""
-    unit_key, beads_key = jax.random.split(key)
-    for_number, for_size, for_loss = units(unit_key, 3)
+    (for_number, for_size, for_loss), u = unit_arrays(key, (3,), (MAX_BEADS, 3))
     number = jnp.floor(log_uniform(for_number, (1.0, MAX_BEADS + 1.0))).astype(jnp.int32)
     nominal = choice(for_size, BEAD_DIAMETERS_ANGSTROM, (1.0,) * len(BEAD_DIAMETERS_ANGSTROM))
     loss = uniform(for_loss, (0.15, 0.6))
 
     def add(index: Array, planes: Planes) -> Planes:
-        u = jax.random.uniform(jax.random.fold_in(beads_key, index), (3,), jnp.float32)
-        diameter = nominal * (1.0 + 0.08 * standard_normal(u[2]))
+        diameter = nominal * (1.0 + 0.08 * standard_normal(u[index, 2]))
         radius_px = jnp.minimum(0.5 * diameter / site.pixel_angstrom, 0.45 * BEAD_WINDOW_PX)
-        return _add_bead(u[:2], planes, radius_px, loss, site, index)
+        return _add_bead(u[index, :2], planes, radius_px, loss, site, index)
 
     return jax.lax.fori_loop(0, number, add, planes)
 

@@ -28,7 +28,8 @@ class Exposure:
 
     Attributes:
         dose_e_per_angstrom2: electrons that are counted, dose x DQE(0).
-        structure_to_shot: power of the ice's structural noise over that of shot noise, before the transfer's zeros.
+        structure_to_shot: power of the ice's structural noise over that of shot noise, before the
+            transfer's zeros.
         is_filtered: an energy filter removes the electrons that lost energy.
     """
 

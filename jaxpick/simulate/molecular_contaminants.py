@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxpick.physics.constants import PROTEIN_EXCESS_POTENTIAL_VOLT
-from jaxpick.simulate.draws import coin, log_uniform, standard_normal, uniform, units
+from jaxpick.simulate.draws import coin, log_uniform, standard_normal, uniform, unit_arrays, units
 from jaxpick.simulate.frozen_contaminants import rough_field
 from jaxpick.simulate.planes import Planes, Site, coarse_grid_angstrom, paint, refine
 from jaxpick.typing import Image, RandomKey
@@ -18,7 +18,7 @@ MAX_VESICLES = 3
 
 
 def add_denatured(key: RandomKey, planes: Planes, site: Site) -> Planes:
-    """Add the network of unfolded protein at the air-water interface: ridges of a random field, in patches."""
+    """Add the network of unfolded protein at the air-water interface: ridges, in patches."""
     unit_key, ridge_key, patch_key = jax.random.split(key, 3)
     for_length, for_area, for_thickness = units(unit_key, 3)
     shape = planes.label.shape
@@ -38,8 +38,8 @@ def add_denatured(key: RandomKey, planes: Planes, site: Site) -> Planes:
 
 def add_filaments(key: RandomKey, planes: Planes, site: Site) -> Planes:
     """Add one to `MAX_FILAMENTS` of one kind: worm-like chains, solid or hollow in cross-section."""
-    unit_key, chain_key = jax.random.split(key)
-    for_number, for_width, for_stiffness, for_hollow = units(unit_key, 4)
+    scalars, u = unit_arrays(key, (4,), (MAX_FILAMENTS, SEGMENTS + 3))
+    for_number, for_width, for_stiffness, for_hollow = scalars
     number = jnp.floor(1 + MAX_FILAMENTS * for_number).astype(jnp.int32)
     width = log_uniform(for_width, (20.0, 250.0))
     width = jnp.minimum(width, 0.8 * site.diameter_angstrom)
@@ -48,18 +48,16 @@ def add_filaments(key: RandomKey, planes: Planes, site: Site) -> Planes:
     hollow = jnp.where(coin(for_hollow, 0.3), 0.6, 0.0)
 
     def add(index: Array, planes: Planes) -> Planes:
-        one_key = jax.random.fold_in(chain_key, index)
-        distance = _chain_distance(one_key, planes.label.shape, persistence, site)
+        distance = _chain_distance(u[index], planes.label.shape, persistence, site)
         return _add_tube(planes, distance, 0.5 * width, hollow, index)
 
     return jax.lax.fori_loop(0, number, add, planes)
 
 
 def _chain_distance(
-    key: RandomKey, shape: tuple[int, int], persistence: Array, site: Site
+    u: Float[Array, " number"], shape: tuple[int, int], persistence: Array, site: Site
 ) -> Image:
     """Return the distance in angstrom to a worm-like chain through the field."""
-    u = jax.random.uniform(key, (SEGMENTS + 3,), jnp.float32)
     step = 2.2 * site.field_angstrom / SEGMENTS
     middle = uniform(u[:2], (-0.4, 0.4)) * site.field_angstrom
     # In two dimensions the direction performs a random walk of variance step / persistence.
@@ -89,13 +87,13 @@ def _add_tube(
 
 
 def add_vesicles(key: RandomKey, planes: Planes, site: Site) -> Planes:
-    """Add one to `MAX_VESICLES` closed bilayers: two dense leaflets about a light core, slightly oval."""
-    unit_key, vesicles_key = jax.random.split(key)
-    number = jnp.floor(1 + MAX_VESICLES * units(unit_key, 1)[0]).astype(jnp.int32)
+    """Add one to `MAX_VESICLES` closed bilayers, slightly oval: dense leaflets, light core."""
+    (for_number,), drawn = unit_arrays(key, (1,), (MAX_VESICLES, 6))
+    number = jnp.floor(1 + MAX_VESICLES * for_number).astype(jnp.int32)
     y, x = coarse_grid_angstrom(planes.label.shape, 1, site.pixel_angstrom)
 
     def add(index: Array, planes: Planes) -> Planes:
-        u = jax.random.uniform(jax.random.fold_in(vesicles_key, index), (6,), jnp.float32)
+        u = drawn[index]
         radius = 0.5 * log_uniform(u[0], (200.0, 3000.0))
         radius = jnp.clip(radius, 60.0, 0.35 * site.field_angstrom)
         centre = (u[1:3] - 0.5) * site.field_angstrom
@@ -121,6 +119,6 @@ def _add_bilayer(
 
 
 def _chord(radius: Array, distance: Image) -> Image:
-    """Return the length of the chord through a ball (or across a rod) at a distance from its middle."""
+    """Return the chord through a ball (or across a rod) at a distance from its middle."""
     reach = jnp.maximum(radius, 0.0)
     return 2.0 * jnp.sqrt(jnp.maximum(reach**2 - distance**2, 0.0))

@@ -1,15 +1,18 @@
-"""Where particles lie: candidate points in order of priority, thinned by random sequential adsorption.
+"""Where particles lie: candidate points in order of priority, thinned by random sequential
+adsorption.
 
-Adsorbing candidates one after another, each refused when it conflicts with one already there, equals the maximal
-independent set of the conflict graph taken greedily by priority; it is found in parallel in a few rounds (Luby 1986;
-Blelloch, Fineman & Shun 2012). All layouts use it, so that no layout can place two particles closer than allowed.
+Adsorbing candidates one after another, each refused when it conflicts with one already there,
+equals the maximal independent set of the conflict graph taken greedily by priority; it is found in
+parallel in a few rounds (Luby 1986; Blelloch, Fineman & Shun 2012). All layouts use it, so that no
+layout can place two particles closer than allowed.
 """
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, UInt32
 
-from jaxpick.typing import RandomKey, Scalar
+from jaxpick.simulate.draws import standard_normal
+from jaxpick.typing import Scalar
 
 _WORD = 32
 
@@ -22,7 +25,8 @@ def adsorb(
 ) -> Bool[Array, " candidate"]:
     """Accept candidates in the order given, as sequential random adsorption would.
 
-    Two candidates of the same layer conflict when their distance is below the sum of their exclusion radii.
+    Two candidates of the same layer conflict when their distance is below the sum of their
+    exclusion radii.
     """
     conflicts = _earlier_conflicts(centre_yx_px, exclusion_px, layer)
 
@@ -41,7 +45,7 @@ def _earlier_conflicts(
     exclusion_px: Float[Array, " candidate"],
     layer: Int[Array, " candidate"],
 ) -> UInt32[Array, "candidate word"]:
-    """Return, as bits of words (32 times less memory), which earlier candidates each one conflicts with."""
+    """Return which earlier candidates each one conflicts with, as bits: 32 times less memory."""
     num = layer.shape[0]
     padding = -num % _WORD
     y, x = jnp.pad(centre_yx_px, ((0, padding), (0, 0))).reshape(-1, _WORD, 2).transpose(2, 0, 1)
@@ -76,79 +80,70 @@ def keep_first(accepted: Bool[Array, " candidate"], num: Scalar) -> Bool[Array, 
 
 
 def compact(chosen: Bool[Array, " candidate"], capacity: int) -> Int[Array, " particle"]:
-    """Return the indices of the first `capacity` chosen candidates; free slots hold the number of candidates."""
+    """Return the indices of the first `capacity` chosen candidates; free slots hold their number."""
     return jnp.nonzero(chosen, size=capacity, fill_value=chosen.shape[0])[0].astype(jnp.int32)
 
 
 def uniform_points(
-    key: RandomKey, num: int, extent_yx_px: tuple[float, float]
+    u: Float[Array, "candidate 2"], extent_yx_px: tuple[float, float]
 ) -> Float[Array, "candidate 2"]:
-    """Draw points uniformly over the field."""
-    extent = jnp.asarray(extent_yx_px, jnp.float32)
-    return jax.random.uniform(key, (num, 2), jnp.float32) * extent[None, :]
+    """Map numbers on [0, 1) to points uniform over the field."""
+    return u * jnp.asarray(extent_yx_px, jnp.float32)[None, :]
 
 
 def clustered_points(
-    key: RandomKey,
-    num: int,
-    extent_yx_px: tuple[float, float],
+    parents_yx_px: Float[Array, "cluster 2"],
+    u: Float[Array, "candidate 3"],
     num_clusters: Scalar,
     spread_px: Scalar,
-    max_clusters: int = 12,
 ) -> Float[Array, "candidate 2"]:
-    """Draw points of a Thomas process: Gaussian clouds about uniform parents."""
-    parent_key, offset_key = jax.random.split(key)
-    u = jax.random.uniform(parent_key, (num + 2 * max_clusters,), jnp.float32)
-    extent = jnp.asarray(extent_yx_px, jnp.float32)
-    parents = u[num:].reshape(max_clusters, 2) * extent[None, :]
-    choice = u[:num] * jnp.minimum(num_clusters, max_clusters)
-    offset = spread_px * jax.random.normal(offset_key, (num, 2), jnp.float32)
-    return parents[jnp.floor(choice).astype(jnp.int32)] + offset
+    """Map numbers on [0, 1) to points of a Thomas process: Gaussian clouds about the first parents."""
+    used = jnp.clip(num_clusters, 1.0, parents_yx_px.shape[0] - 0.001)
+    parent = jnp.floor(u[:, 0] * used).astype(jnp.int32)
+    return parents_yx_px[parent] + spread_px * standard_normal(u[:, 1:])
 
 
 def packed_points(
-    key: RandomKey,
+    u: Float[Array, "site 3"],
     num: int,
     extent_yx_px: tuple[float, float],
     spacing_px: Scalar,
     jitter: Scalar,
+    angle_rad: Scalar,
 ) -> Float[Array, "candidate 2"]:
-    """Draw the sites of a randomly turned close-packed lattice in random order.
+    """Map numbers on [0, 1) to `num` sites of a turned close-packed lattice in random order.
 
-    `jitter` is the standard deviation of each site's displacement in units of the spacing. Where `num` sites of that
-    spacing cannot cover the field, the spacing grows until they do.
+    Sites outside the field are left out as long as others remain. `jitter` is the standard
+    deviation of each site's displacement in units of the spacing. Where the sites cannot cover the
+    field at that spacing, it grows until they do.
     """
-    jitter_key, order_key = jax.random.split(key)
-    u = jax.random.uniform(order_key, (num + 1,), jnp.float32)
     height, width = extent_yx_px
-    side = int(num**0.5)
+    num_sites = u.shape[0]
+    side = int(num_sites**0.5)
     reach = (height**2 + width**2) ** 0.5
     spacing = jnp.maximum(spacing_px, 1.08 * reach / side)
-    row, column = jnp.divmod(jnp.arange(num), side)
+    row, column = jnp.divmod(jnp.arange(num_sites), side)
     x = (column - side / 2 + 0.5 * (row % 2)) * spacing
     y = (row - side / 2) * spacing * (3.0**0.5 / 2.0)
-    angle = 2.0 * jnp.pi * u[-1]
-    turned = jnp.stack(
-        [jnp.sin(angle) * x + jnp.cos(angle) * y, jnp.cos(angle) * x - jnp.sin(angle) * y], axis=-1
-    )
-    shift = jitter * spacing * jax.random.normal(jitter_key, (num, 2), jnp.float32)
+    c, s = jnp.cos(angle_rad), jnp.sin(angle_rad)
+    turned = jnp.stack([s * x + c * y, c * x - s * y], axis=-1)
     centre = jnp.asarray([height / 2.0, width / 2.0], jnp.float32)
-    return (turned + shift + centre[None, :])[jnp.argsort(u[:-1])]
+    sites = turned + centre[None, :] + jitter * spacing * standard_normal(u[:, 1:])
+    order = jnp.argsort(jnp.where(inside(sites, extent_yx_px), u[:, 0], 2.0))
+    return sites[order[:num]]
 
 
 def log_density(
-    key: RandomKey, points_yx_px: Float[Array, "candidate 2"], length_px: Scalar, num_waves: int = 8
+    points_yx_px: Float[Array, "candidate 2"], u: Float[Array, "wave 3"], length_px: Scalar
 ) -> Float[Array, " candidate"]:
     """Return a smooth random field of unit variance at the points: a sum of random plane waves.
 
-    Its exponential is the intensity of a log-Gaussian Cox process with correlation length `length_px`.
+    Its exponential is the intensity of a log-Gaussian Cox process of correlation `length_px`.
     """
-    wave_key, phase_key = jax.random.split(key)
-    waves = jax.random.normal(wave_key, (num_waves, 2), jnp.float32) / length_px
-    phase = jax.random.uniform(phase_key, (num_waves,), jnp.float32, 0.0, 2.0 * jnp.pi)
-    return (2.0 / num_waves) ** 0.5 * jnp.sum(
-        jnp.cos(points_yx_px @ waves.T + phase[None, :]), axis=-1
-    )
+    waves = standard_normal(u[:, 1:]) / length_px
+    phase = 2.0 * jnp.pi * u[:, 0]
+    height = (2.0 / u.shape[0]) ** 0.5
+    return height * jnp.sum(jnp.cos(points_yx_px @ waves.T + phase[None, :]), axis=-1)
 
 
 def inside(
@@ -160,13 +155,12 @@ def inside(
 
 
 def grow_aggregate(
-    key: RandomKey, start_yx_px: Float[Array, "2"], step_px: Float[Array, " member"]
+    u: Float[Array, "member 2"], start_yx_px: Float[Array, "2"], step_px: Float[Array, " member"]
 ) -> Float[Array, "member 2"]:
     """Grow a cluster by contact: each member sits at its step from a random earlier one."""
     num = step_px.shape[0]
-    u, v = jax.random.uniform(key, (2, num), jnp.float32)
-    parent = jnp.floor(u * jnp.arange(num)).astype(jnp.int32)
-    angle = 2.0 * jnp.pi * v
+    parent = jnp.floor(u[:, 0] * jnp.arange(num)).astype(jnp.int32)
+    angle = 2.0 * jnp.pi * u[:, 1]
     step = step_px[:, None] * jnp.stack([jnp.sin(angle), jnp.cos(angle)], axis=-1)
 
     def attach(i: Array, members: Float[Array, "member 2"]) -> Float[Array, "member 2"]:

@@ -1,7 +1,9 @@
-"""Planes into which contaminants are painted: projected potential, absorption, and a label for each pixel.
+"""Planes into which contaminants are painted: projected potential, absorption, and a label for each
+pixel.
 
-A label is `INSTANCES_PER_CLASS` x class + instance, so that one plane holds both. Smooth functions of position are evaluated
-on a coarse grid and interpolated; edges stay sharp because signed distances, not masks, are interpolated.
+A label is `INSTANCES_PER_CLASS` x class + instance, so that one plane holds both. Smooth functions
+of position are evaluated on a coarse grid and interpolated; edges stay sharp because signed
+distances, not masks, are interpolated.
 """
 
 import dataclasses
@@ -89,7 +91,7 @@ def class_of_label(label: Int[Array, "y x"]) -> Int[Array, "y x"]:
 
 
 def coarse_shape(shape: tuple[int, int], factor: int) -> tuple[int, int]:
-    """Return the size of the coarse grid whose samples lie on every `factor`-th pixel and cover the field."""
+    """Return the size of the grid of every `factor`-th pixel that covers the field."""
     return (-(-(shape[0] - 1) // factor) + 1, -(-(shape[1] - 1) // factor) + 1)
 
 

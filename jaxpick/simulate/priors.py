@@ -1,8 +1,10 @@
-"""What a micrograph may look like: every range of the domain randomisation, drawn anew for each micrograph.
+"""What a micrograph may look like: every range of the domain randomisation, drawn anew for each
+micrograph.
 
-Ranges are (low, high); `log` in a docstring marks those drawn uniformly in the logarithm. Probabilities are those of one
-micrograph. Sources: Noble et al. 2018 and Rice et al. 2018 (ice thickness, air-water interfaces), McMullan et al. 2015
-(motion of water), Grant & Grigorieff 2015 (damage), and practice where none is named.
+Ranges are (low, high); `log` in a docstring marks those drawn uniformly in the logarithm.
+Probabilities are those of one micrograph. Sources: Noble et al. 2018 and Rice et al. 2018 (ice
+thickness, air-water interfaces), McMullan et al. 2015 (motion of water), Grant & Grigorieff 2015
+(damage), and practice where none is named.
 """
 
 import dataclasses
@@ -26,8 +28,8 @@ def _probability(field: str, value: float) -> None:
 class DiameterPixels:
     """Choose the pixel so that the target's diameter spans so many pixels (log).
 
-    A picker that normalises by the diameter a user gives sees `diameter_px`; the true diameter differs from the nominal
-    one by up to `diameter_error`.
+    A picker that normalises by the diameter a user gives sees `diameter_px`; the true diameter
+    differs from the nominal one by up to `diameter_error`.
     """
 
     kind: Literal["diameter_px"] = "diameter_px"
@@ -71,8 +73,9 @@ class PixelAngstrom:
 class MicroscopePrior:
     """Beam, lens and exposure.
 
-    `dose` (e/angstrom^2, log) is the exposure times DQE(0), which sets the noise; radiation damage follows it. The defocus
-    is log-normal within its range. `filtered_probability`: an energy filter removes the inelastic pedestal.
+    `dose` (e/angstrom^2, log) is the exposure times DQE(0), which sets the noise; radiation damage
+    follows it. The defocus is log-normal within its range. `filtered_probability`: an energy filter
+    removes the inelastic pedestal.
     """
 
     voltage_kv: tuple[float, ...] = (300.0, 200.0, 120.0, 100.0)
@@ -121,9 +124,9 @@ def _paired(field: str, values: tuple[float, ...], weights: tuple[float, ...]) -
 class IcePrior:
     """Thickness and structure of the vitreous ice.
 
-    `structure` (log): power of the structural noise as a multiple of the shot noise's. `gradient`: relative change of
-    thickness over the field (plane and lens). `mottling`: relative amplitude of thickness noise with the given correlation
-    length (log).
+    `structure` (log): power of the structural noise as a multiple of the shot noise's. `gradient`:
+    relative change of thickness over the field (plane and lens). `mottling`: relative amplitude of
+    thickness noise with the given correlation length (log).
     """
 
     thickness_median_angstrom: float = 350.0
@@ -146,8 +149,8 @@ class IcePrior:
 class DetectorPrior:
     """Camera and illumination: fixed pattern, hot pixels, vignetting, noise that is not white."""
 
-    gain_residue: Range = (0.002, 0.02)
-    gain_seam: Range = (0.0, 0.01)
+    gain_residue: Range = (0.001, 0.008)
+    gain_seam: Range = (0.0, 0.005)
     gain_probability: float = 0.3
     hot_pixel_fraction: Range = (1e-6, 1e-4)
     hot_pixel_sigma: Range = (5.0, 50.0)
@@ -170,10 +173,11 @@ class DetectorPrior:
 class ScenePrior:
     """Which particles, how many, where and how they lie.
 
-    `coverage` (log) is the fraction of the field that the particles' discs would cover without overlap. The layouts are
-    random sequential adsorption, clusters, a density that varies over the field, and jittered close-packed monolayers;
-    `dense_coverage` is that of the last. `contact` scales the forbidden distance (sum of radii). `two_layers`: both
-    air-water interfaces are populated, so that projections overlap. `target_mass_kda` bounds what counts as a target.
+    `coverage` (log) is the fraction of the field that the particles' discs would cover without
+    overlap. The layouts are random sequential adsorption, clusters, a density that varies over the
+    field, and jittered close-packed monolayers; `dense_coverage` is that of the last. `contact`
+    scales the forbidden distance (sum of radii). `two_layers`: both air-water interfaces are
+    populated, so that projections overlap. `target_mass_kda` bounds what counts as a target.
     """
 
     empty_probability: float = 0.05
@@ -206,8 +210,8 @@ class ScenePrior:
 class ContaminantsPrior:
     """Probability of each contaminant in a micrograph (Bernoulli), all multiplied by `amount`.
 
-    `clean_probability` of the micrographs have none at all. Sizes are in `contaminants.py`, in angstrom, bounded by the
-    field and by the target's diameter.
+    `clean_probability` of the micrographs have none at all. Sizes are in `contaminants.py`, in
+    angstrom, bounded by the field and by the target's diameter.
     """
 
     amount: float = 1.0
@@ -240,7 +244,8 @@ class ContaminantsPrior:
 class ProcessingPrior:
     """What people do to micrographs before they share them; no physics.
 
-    Cut-offs of the band-pass are in target diameters (a wave of length `low_pass` diameters and shorter is removed).
+    Cut-offs of the band-pass are in target diameters (a wave of length `low_pass` diameters and
+    shorter is removed).
     """
 
     low_pass_probability: float = 0.12
@@ -267,8 +272,8 @@ class ProcessingPrior:
 class Priors:
     """Everything that is drawn for one micrograph.
 
-    `target_snr` (None: physical) sets the exposure so that the targets' mean variance ratio within their discs, before
-    structural noise, is the value given: DeepEM's definition (Zhu et al. 2017).
+    `target_snr` (None: physical) sets the exposure so that the targets' mean variance ratio within
+    their discs is the value given: DeepEM's definition (Zhu et al. 2017).
     """
 
     pixel: DiameterPixels | PixelAngstrom = DiameterPixels()

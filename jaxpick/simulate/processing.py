@@ -1,6 +1,8 @@
-"""What happens to micrographs between the camera and a shared file: filters, local contrast, tone, eight bits.
+"""What happens to micrographs between the camera and a shared file: filters, local contrast, tone,
+eight bits.
 
-No physics: shared data are often denoised, flattened or saved as 8-bit pictures, and a picker has to read those as well.
+No physics: shared data are often denoised, flattened or saved as 8-bit pictures, and a picker has
+to read those as well.
 """
 
 import math

@@ -1,8 +1,10 @@
-"""A micrograph from its priors: scene, phase and absorption planes, one lens, one detector, and its exact truth.
+"""A micrograph from its priors: scene, phase and absorption planes, one lens, one detector, and its
+exact truth.
 
-Everything that scatters is added into one plane of phase and one of absorption over a field larger than the micrograph,
-which passes one transfer function: fringes are never cut off by a box, overlaps and gold come out right, and the cost
-hardly depends on the number of particles. All shapes are static; call `simulate_batch` inside one jit.
+Everything that scatters is added into one plane of phase and one of absorption over a field larger
+than the micrograph, which passes one transfer function: fringes are never cut off by a box,
+overlaps and gold come out right, and the cost hardly depends on the number of particles. All shapes are static; call
+`simulate_batch` inside one jit.
 """
 
 import dataclasses
@@ -45,7 +47,8 @@ class Simulated:
     Attributes:
         image: counts over their mean, as a motion-corrected micrograph is.
         truth: every particle.
-        instance: particle slot + 1 whose projected mass is largest here and above its threshold (whole and broken).
+        instance: particle slot + 1 whose projected mass is largest here and above its threshold
+            (whole and broken).
         mask_mass: pixels of whole particles by projected mass.
         mask_disc: pixels within the discs of whole particles.
         distance: to the nearest whole particle's centre, in its radii; large where none is near.
@@ -74,7 +77,7 @@ class Simulated:
 
 
 def field_shape(shape: tuple[int, int], patch_px: int) -> tuple[int, int]:
-    """Return the field for a micrograph: half a patch and the fringes on each side, of lengths with fast transforms."""
+    """Return the field for a micrograph: half a patch and fringes on each side, fast lengths."""
     margin = patch_px + 2 * FRINGE_PX
     return (smooth_next_size(shape[0] + margin), smooth_next_size(shape[1] + margin))
 
@@ -137,7 +140,8 @@ def simulate_batch(
 ) -> Simulated:
     """Draw one micrograph for each key; every leaf gains a leading batch axis.
 
-    On a CPU one after another, so that rare contaminants cost nothing where they are absent; elsewhere side by side.
+    On a CPU one after another, so that rare contaminants cost nothing where they are absent;
+    elsewhere side by side.
     """
 
     def one(key: RandomKey) -> Simulated:
@@ -156,7 +160,7 @@ def _set_exposure(
     contrast: Float[Array, ""],
     max_particles: int,
 ) -> tuple[Exposure, tuple[Float[Array, " particle"], Float[Array, " particle"]]]:
-    """Return the exposure, of the dose that gives `target_snr` if that is wanted, and each particle's SNR and d'."""
+    """Return the exposure, of the dose that `target_snr` needs, and each particle's SNR and d'."""
     pixel, dose = scene.species_drawn.pixel_angstrom, exposure.dose_e_per_angstrom2
     voltage = exposure.optics.voltage_kv
     phase_per_volt = contrast * interaction_constant_rad_per_volt_angstrom(voltage)

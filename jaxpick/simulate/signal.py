@@ -1,8 +1,8 @@
 """How well each particle stands out: its variance ratio and the d' of its matched filter.
 
-Both follow from the particle's noise-free image s (in the weak-phase limit, by Parseval) and the noise's power spectrum P
-of the normalised image: SNR = sum s^2 / (disc area x variance), the literature's default, and d'^2 = sum |S|^2 / P, which
-does not depend on the pixel size.
+Both follow from the particle's noise-free image s (in the weak-phase limit, by Parseval) and the
+noise's power spectrum P of the normalised image: SNR = sum s^2 / (disc area x variance), the
+literature's default, and d'^2 = sum |S|^2 / P, which does not depend on the pixel size.
 """
 
 import jax.numpy as jnp
@@ -11,7 +11,6 @@ from jaxtyping import Array, Float
 from jaxpick.numerics.grids import frequency_grid, half_plane_weights
 from jaxpick.physics.ctf import Envelope, Optics, contrast_transfer, envelope
 from jaxpick.typing import Scalar
-
 
 LARGEST_PX = 24
 
@@ -51,7 +50,7 @@ def particle_signal(
 def _bin_large(
     patches: Float[Array, "particle patch patch"],
 ) -> tuple[Float[Array, "particle small small"], int]:
-    """Bin patches in which particles span many pixels: what is lost, beyond half of Nyquist, is little."""
+    """Bin patches of many pixels; what is lost lies beyond half of Nyquist and is little."""
     size = patches.shape[-1]
     binning = max(1, size // LARGEST_PX)
     kept = size // binning * binning

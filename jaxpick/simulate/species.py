@@ -1,4 +1,6 @@
-"""What a micrograph shows: the target molecule, companions of similar size, and the pixel it is seen with."""
+"""What a micrograph shows: the target molecule, companions of similar size, and the pixel it is
+seen with.
+"""
 
 import dataclasses
 
@@ -91,7 +93,7 @@ def _mix(
     target_members: Float[Array, " species"],
     members: Float[Array, "species species"],
 ) -> Float[Array, " species"]:
-    """Return each species' share: the target's conformers plus up to len(number_weights) - 1 companion groups."""
+    """Return each species' share: the target's conformers and those of the companions drawn."""
     most = len(number_weights)
     num_extra = pick(u[0], jnp.asarray(number_weights, jnp.float32))
     drawn = pick(jnp.stack(u[1:most]), others)

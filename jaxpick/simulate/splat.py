@@ -1,8 +1,9 @@
 """Adding turned, shifted views of a bank into one field, and finding which slot owns each pixel.
 
-A view is sampled by one bilinear gather, image(x, y) = view(c x - s y, s x + c y) with c, s = cos, sin psi and (x, y) the
-offset from the particle's sub-pixel centre in bank pixels (the convention of `bank.py`), then added at a whole-pixel
-corner. On a CPU the additions are a scan of slice updates, elsewhere one scatter; both keep the same sums up to rounding.
+A view is sampled by one bilinear gather, image(x, y) = view(c x - s y, s x + c y) with c, s = cos,
+sin psi and (x, y) the offset from the particle's sub-pixel centre in bank pixels (the convention of
+`bank.py`), then added at a whole-pixel corner. On a CPU the additions are a scan of slice updates,
+elsewhere one scatter; both keep the same sums up to rounding.
 """
 
 import dataclasses
@@ -21,7 +22,8 @@ LEAST_SHARE = 0.15
 # Distances are known up to this many radii; beyond it is `FAR`.
 REACH_RADII = 4.0
 FAR = 1e6
-# A claim on a pixel is 19 bits of rank above 12 bits of slot: the largest claim wins in one maximum.
+# A claim on a pixel is 19 bits of rank above 12 bits of slot: the largest claim wins in one
+# maximum.
 SLOT_BITS = 12
 RANK_LEVELS = 2**19 - 1
 HIGHEST_VOLT_ANGSTROM = 8192.0
@@ -39,8 +41,10 @@ class Splat:
 
     Attributes:
         potential: projected excess potential of all molecules, volt angstrom.
-        owner: slot + 1 of the largest projected potential among those above their threshold; else 0.
-        distance: to the nearest target's centre in units of its radius, to 1e-5; `FAR` beyond its patch.
+        owner: slot + 1 of the largest projected potential among those above their threshold; else
+            0.
+        distance: to the nearest target's centre in units of its radius, to 1e-5; `FAR` beyond its
+            patch.
         nearest: slot + 1 of that target; 0 where none.
         patches: projected potential of each particle slot alone.
     """
@@ -55,7 +59,8 @@ class Splat:
 def splat(
     scene: Scene, bank: Bank, field_yx_px: tuple[int, int], patch_px: int, max_particles: int
 ) -> Splat:
-    """Return the planes of a scene whose first `max_particles` slots hold particles, used ones first.
+    """Return the planes of a scene whose first `max_particles` slots hold particles, used ones
+    first.
 
     `patch_px` must hold every molecule (`Priors.patch_px`).
 
@@ -97,7 +102,7 @@ def sample_views(
     dy: Float[Array, "particle patch 1"],
     dx: Float[Array, "particle 1 patch"],
 ) -> Patches:
-    """Sample each slot's view at offsets (dy, dx) in micrograph pixels from its centre; zero outside the box."""
+    """Sample each slot's view at offsets (dy, dx) in micrograph pixels; zero outside its box."""
     box = bank.views.shape[-1]
     views = bank.views[scene.species, scene.view].astype(jnp.float32).reshape(-1)
     psi = jnp.deg2rad(scene.psi_deg)
@@ -136,7 +141,7 @@ def _offsets(
 def _parts(
     scene: Scene, bank: Bank, slot: Int[Array, " particle"], patch_px: int
 ) -> tuple[Patches, Int[Array, "particle patch patch"], Int[Array, "particle patch patch"]]:
-    """Return what each slot adds to its patch of the planes: potential, claim by mass, claim by nearness."""
+    """Return what each slot adds to the planes: potential, claims by mass and by nearness."""
     patches = make_patches(scene, bank, patch_px)
     peak = jnp.max(patches, axis=(1, 2), keepdims=True)
     floor = jnp.maximum(LEAST_SHARE * peak, jnp.minimum(LEAST_VOLT_ANGSTROM, 0.5 * peak))

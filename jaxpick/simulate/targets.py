@@ -1,7 +1,8 @@
-"""What a network is asked to predict, from a simulated micrograph: segmentation, heat map, and where not to look.
+"""What a network is asked to predict, from a simulated micrograph: segmentation, heat map, and
+where not to look.
 
-Everything follows from two planes of `render.Simulated`: the distance to the nearest whole particle in its radii, and
-who owns each pixel by projected mass.
+Everything follows from two planes of `render.Simulated`: the distance to the nearest whole particle
+in its radii, and who owns each pixel by projected mass.
 """
 
 import dataclasses
@@ -23,7 +24,8 @@ class TargetSpec:
     """How truth becomes a target.
 
     Attributes:
-        kind: `disc` (fraction of the radius), `mass` (projected mass), or `heat` (Gaussian about the centre).
+        kind: `disc` (fraction of the radius), `mass` (projected mass), or `heat` (Gaussian about
+            the centre).
         disc_fraction: radius of the disc in radii of the particle.
         heat_sigma: of the Gaussian, in diameters.
         ignore_overlap: particles that another covers by more than this share are not judged ...

@@ -1,8 +1,8 @@
 """What is true of every particle of a simulated micrograph.
 
-Arrays have one row a slot for particles (whole or broken); `valid` says which rows are used. Positions are pixels of
-the micrograph: 0-based, pixel centres at integers, (y, x). Euler angles are those of the bank view that was used, so
-they are exact.
+Arrays have one row a slot for particles (whole or broken); `valid` says which rows are used.
+Positions are pixels of the micrograph: 0-based, pixel centres at integers, (y, x). Euler angles are
+those of the bank view that was used, so they are exact.
 """
 
 import dataclasses
@@ -111,7 +111,8 @@ def visible_fraction(
     radius_px: Float[Array, " particle"],
     shape: tuple[int, int],
 ) -> Float[Array, " particle"]:
-    """Return the share of each disc inside the frame, whose edge runs half a pixel outside the outer centres.
+    """Return the share of each disc inside the frame, whose edge runs half a pixel outside the
+    outer centres.
 
     The share is counted on a sunflower of points: within 0.02.
     """
@@ -130,7 +131,9 @@ def overlap_fraction(
     radius_px: Float[Array, " particle"],
     valid: Bool[Array, " particle"],
 ) -> Float[Array, " particle"]:
-    """Return the largest share of each disc that one other disc covers (area of the lens over area of the disc)."""
+    """Return the largest share of each disc that one other disc covers (area of the lens over area
+    of the disc).
+    """
     offset = centre_yx_px[:, None, :] - centre_yx_px[None, :, :]
     distance = jnp.sqrt(jnp.sum(offset**2, axis=-1))
     is_pair = valid[:, None] & valid[None, :] & ~jnp.eye(valid.shape[0], dtype=bool)
