@@ -1,7 +1,8 @@
 """The methods by name; each is one file in the order of its paper's method section.
 
-Every method's module has `Spec` (a frozen spec with the paper's numbers as defaults), `training_stages(spec, bank)` and
-`make_picker(spec, params, diameter_angstrom, decode, margin_angstrom)`.
+Every method's module has `Spec` (a frozen spec with the paper's numbers as defaults), `training_stages(spec, data)` (a
+bank of views to simulate with, or labelled micrographs) and `make_picker(spec, params, diameter_angstrom, decode,
+margin_angstrom)`.
 """
 
 import importlib

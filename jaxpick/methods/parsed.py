@@ -19,6 +19,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from jaxpick.losses import softmax_cross_entropy
+from jaxpick.methods.labelled_examples import Data, patch_sources
 from jaxpick.methods.segmentation import Logits, segmentation_picker, segmentation_stage
 from jaxpick.methods.simulated_examples import (
     TRAINING_PRIORS,
@@ -41,7 +42,6 @@ from jaxpick.simulate.bank import Bank
 from jaxpick.simulate.priors import PixelAngstrom
 from jaxpick.spec import require
 from jaxpick.train.optimizers import OptimizerSpec
-from jaxpick.train.sources import Simulated
 from jaxpick.train.stage import Stage, StageSpec
 from jaxpick.typing import Images, RandomKey
 
@@ -121,12 +121,12 @@ class Spec:
             require(low <= wanted <= high, f"{name}.priors.pixel", pixel, expected)
 
 
-def training_stages(spec: Spec, bank: Bank) -> tuple[Stage, ...]:
+def training_stages(spec: Spec, bank: Data) -> tuple[Stage, ...]:
     """Return the two stages of Fig. S1."""
     return classifier_stage(spec, bank), segmenter_stage(spec, bank)
 
 
-def classifier_stage(spec: Spec, bank: Bank) -> Stage:
+def classifier_stage(spec: Spec, bank: Data) -> Stage:
     """Return the particle / non-particle classifier (Fig. S2): cross-entropy on patches."""
     network = ParsedClassifier(width=spec.width)
 
@@ -155,13 +155,18 @@ def classifier_stage(spec: Spec, bank: Bank) -> Stage:
         per_field = jnp.sum(losses * weight, axis=1) / jnp.maximum(jnp.sum(weight, axis=1), 1.0)
         return per_field, {"accuracy": (jnp.sum(right * weight, axis=1), jnp.sum(weight, axis=1))}
 
-    examples = Simulated(draw=draw, shared=bank)
+    examples, validation = patch_sources(bank, draw, spec.patch_px, spec.patches_per_field)
     return Stage(
-        name="classifier", init=init, examples=examples, loss=loss, settings=spec.classifier
+        name="classifier",
+        init=init,
+        examples=examples,
+        loss=loss,
+        settings=spec.classifier,
+        validation=validation,
     )
 
 
-def segmenter_stage(spec: Spec, bank: Bank) -> Stage:
+def segmenter_stage(spec: Spec, bank: Data) -> Stage:
     """Return the segmenter, whose trunk starts from the classifier's: cross-entropy of every pixel."""
     network = _segmenter(spec)
 

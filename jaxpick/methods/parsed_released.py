@@ -18,6 +18,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from jaxpick.losses import squared_error, weighted_mean
+from jaxpick.methods.labelled_examples import Data, field_sources
 from jaxpick.methods.parsed import PAPER_PRIORS
 from jaxpick.methods.simulated_examples import (
     FieldSpec,
@@ -30,7 +31,6 @@ from jaxpick.picking.blob_picker import BlobDecodeSpec, BlobPicker
 from jaxpick.preprocess.parsed import ParsedPreprocessSpec
 from jaxpick.simulate.bank import Bank
 from jaxpick.train.optimizers import OptimizerSpec
-from jaxpick.train.sources import Simulated
 from jaxpick.train.stage import Stage, StageSpec
 from jaxpick.typing import Images, RandomKey
 
@@ -62,7 +62,7 @@ class Spec:
     decode: BlobDecodeSpec = BlobDecodeSpec(enhance=True, mask_input=True)
 
 
-def training_stages(spec: Spec, bank: Bank) -> tuple[Stage, ...]:
+def training_stages(spec: Spec, bank: Data) -> tuple[Stage, ...]:
     """Return the one stage: the squared error of the segmentation map."""
     segment = _segment(spec)
 
@@ -78,10 +78,16 @@ def training_stages(spec: Spec, bank: Bank) -> tuple[Stage, ...]:
         errors = squared_error(segment(params, batch["image"]), batch["target"])
         return weighted_mean(errors, batch["weight"]), {}
 
-    examples = Simulated(draw=draw, shared=bank)
-    return (
-        Stage(name="segmenter", init=init, examples=examples, loss=loss, settings=spec.segmenter),
+    examples, validation = field_sources(bank, draw, spec.field, spec.target)
+    stage = Stage(
+        name="segmenter",
+        init=init,
+        examples=examples,
+        loss=loss,
+        settings=spec.segmenter,
+        validation=validation,
     )
+    return (stage,)
 
 
 def make_picker(
@@ -98,7 +104,7 @@ def make_picker(
         params: of `ParsedReleased`.
         diameter_angstrom: of the particle: the program's `--aperture`.
         decode: in place of the settings' own.
-        margin_angstrom: the program's `--edge_cut`, in angstrom.
+        margin_angstrom: no picks this close to the border; `decode.edge_cut_angstrom` is the program's `--edge_cut`.
     """
     segment, params = _segment(spec), jax.tree.map(jnp.asarray, params)
     return BlobPicker(

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxpick.losses import sigmoid_cross_entropy, weighted_mean
+from jaxpick.methods.labelled_examples import Data, field_sources
 from jaxpick.methods.simulated_examples import (
     FieldSpec,
     TargetSpec,
@@ -17,7 +18,6 @@ from jaxpick.methods.simulated_examples import (
 from jaxpick.picking.dense import DecodeSpec, DensePicker
 from jaxpick.preprocess.prepare import PreprocessSpec
 from jaxpick.simulate.bank import Bank
-from jaxpick.train.sources import Simulated
 from jaxpick.train.stage import Stage, StageSpec
 from jaxpick.typing import Images, RandomKey
 
@@ -28,7 +28,7 @@ def segmentation_stage(
     name: str,
     init: Callable[..., Any],
     logits: Logits,
-    bank: Bank,
+    bank: Data,
     field: FieldSpec,
     target: TargetSpec,
     working: PreprocessSpec,
@@ -40,7 +40,7 @@ def segmentation_stage(
         name: of the stage.
         init: `(key, previous parameters or None) -> parameters`.
         logits: particle logits of each pixel.
-        bank: species to draw from.
+        bank: species to draw from, or labelled micrographs to learn from.
         field: the simulated fields.
         target: the map to be drawn.
         working: preprocessing.
@@ -53,8 +53,15 @@ def segmentation_stage(
     def loss(params: Any, batch: Mapping[str, Array], keys: Any) -> tuple[Array, dict[str, Any]]:
         return segmentation_loss(logits(params, batch["image"]), batch["target"], batch["weight"])
 
-    examples = Simulated(draw=draw, shared=bank)
-    return Stage(name=name, init=init, examples=examples, loss=loss, settings=settings)
+    examples, validation = field_sources(bank, draw, field, target)
+    return Stage(
+        name=name,
+        init=init,
+        examples=examples,
+        loss=loss,
+        settings=settings,
+        validation=validation,
+    )
 
 
 def segmentation_loss(

@@ -9,12 +9,12 @@ from typing import Any
 
 import jax.numpy as jnp
 
+from jaxpick.methods.labelled_examples import Data
 from jaxpick.methods.segmentation import Logits, segmentation_picker, segmentation_stage
 from jaxpick.methods.simulated_examples import FieldSpec, TargetSpec
 from jaxpick.models.unet import UNet
 from jaxpick.picking.dense import DecodeSpec, DensePicker
 from jaxpick.preprocess.working import WorkingSpec
-from jaxpick.simulate.bank import Bank
 from jaxpick.train.optimizers import OptimizerSpec
 from jaxpick.train.stage import Stage, StageSpec
 from jaxpick.typing import Images, RandomKey
@@ -55,7 +55,7 @@ class Spec:
     decode: DecodeSpec = DecodeSpec()
 
 
-def training_stages(spec: Spec, bank: Bank) -> tuple[Stage, ...]:
+def training_stages(spec: Spec, bank: Data) -> tuple[Stage, ...]:
     """Return the one stage."""
     network = UNet(widths=spec.widths)
     side = 4 * network.stride_multiple

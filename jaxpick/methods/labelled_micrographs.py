@@ -1,0 +1,275 @@
+"""Micrographs with labelled particles, brought to working images once and split for training.
+
+Micrographs and coordinates are matched by name as forgivingly as everywhere (`jaxpick.io.names`); a
+micrograph without coordinates is left out, one with an empty list counts as having no particles.
+Working images lie in a cache on disk, named by the content of the micrograph and the preprocessing,
+and are mapped into memory: a data set may be larger than it.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from jaxpick.io.array_cache import file_digest, map_array, stored_array
+from jaxpick.io.coordinates import read_picks
+from jaxpick.io.files import InputError
+from jaxpick.io.micrographs import (
+    find_micrographs,
+    list_pixel_sizes,
+    read_header,
+    read_micrograph,
+)
+from jaxpick.io.names import base_name, describe_mismatch, match_names, split_inside
+from jaxpick.io.nouns import Picks
+from jaxpick.numerics.coordinates import CoordinateMap
+from jaxpick.preprocess.prepare import PreprocessSpec, prepare
+from jaxpick.spec import as_plain, require
+
+# Raised when working images change for the same settings.
+CACHE_VERSION = 1
+
+Report = Callable[[str], None]
+
+
+def _setting(default: Any, text: str) -> Any:
+    return dataclasses.field(default=default, metadata={"help": text})
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LabelledSpec:
+    """Micrographs and coordinates to train on; sizes in angstrom.
+
+    Attributes:
+        micrographs: file, folder, glob or RELION micrographs.star; None to train on simulations.
+        coordinates: file, folder or glob of any supported format.
+        diameter: longest dimension of the particle.
+        pixel_size: overrides the headers.
+        format: of the coordinates; by suffix and heading if None.
+        flip_y: None for the format's own convention.
+        validation_fraction: share of the micrographs that are only validated on.
+        crops_per_micrograph: different crops of one micrograph in an epoch.
+        particle_share: of the crops, so many lie about a particle, the others anywhere.
+    """
+
+    micrographs: str | None = _setting(None, "file, folder, glob or micrographs.star to train on")
+    coordinates: str | None = _setting(None, "file, folder or glob of any supported format")
+    diameter: float | None = _setting(None, "longest dimension of the particle, angstrom")
+    pixel_size: float | None = _setting(None, "angstrom; overrides the headers")
+    format: str | None = _setting(None, "of the coordinates; by suffix and heading if null")
+    flip_y: bool | None = _setting(None, "null for the format's own convention")
+    validation_fraction: float = _setting(0.2, "share of the micrographs only validated on")
+    crops_per_micrograph: int = _setting(256, "different crops of a micrograph in an epoch")
+    particle_share: float = _setting(0.5, "crops about a particle; the others lie anywhere")
+
+    def __post_init__(self) -> None:
+        """Refuse half a data set."""
+        given = self.micrographs is not None
+        for name in ("coordinates", "diameter"):
+            value = getattr(self, name)
+            expected = "a value, as micrographs are given" if given else "micrographs with it"
+            require((value is not None) == given, name, value, expected)
+        for name in ("diameter", "pixel_size"):
+            value = getattr(self, name)
+            require(value is None or value > 0, name, value, "angstrom above 0")
+        share, crops = self.validation_fraction, self.crops_per_micrograph
+        require(0 <= share < 1, "validation_fraction", share, "0 to below 1")
+        require(crops > 0, "crops_per_micrograph", crops, "a positive number")
+        share = self.particle_share
+        require(0 <= share <= 1, "particle_share", share, "0 to 1")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LabelledMicrograph:
+    """A working image on disk and the particles in it.
+
+    Attributes:
+        name: file name of the micrograph.
+        path: of the working image, float32, (y, x).
+        centre_yx_px: labelled centres in working pixels.
+        radius_px: of the particle in working pixels.
+    """
+
+    name: str
+    path: Path
+    centre_yx_px: Float[np.ndarray, "particle 2"]
+    radius_px: float
+
+    def image(self) -> Float[np.ndarray, "y x"]:
+        """Map the working image into memory."""
+        return map_array(self.path)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Labelled:
+    """A labelled data set, split by micrograph.
+
+    Attributes:
+        train: micrographs that are learnt from.
+        validation: micrographs that are only validated on; empty where there is but one.
+        spec: how crops are taken.
+        seed: of the split and of the crops.
+        summary: plain data for the run's record: both lists of names, numbers of labels used and
+            off the image, remarks on names that fit nothing, micrographs left out and why.
+    """
+
+    train: tuple[LabelledMicrograph, ...]
+    validation: tuple[LabelledMicrograph, ...]
+    spec: LabelledSpec
+    seed: int
+    summary: Mapping[str, Any]
+
+
+def read_labelled(
+    spec: LabelledSpec,
+    working: PreprocessSpec,
+    cache: Path | str,
+    seed: int,
+    report: Report = print,
+) -> Labelled:
+    """Match, prepare and split a data set.
+
+    Args:
+        spec: which files; its micrographs must be given.
+        working: how working images are made.
+        cache: folder to keep them in.
+        seed: of the split and of the crops.
+        report: called with a sentence about each thing worth knowing.
+
+    Raises:
+        InputError: when no micrograph can be used.
+    """
+    pixels, shapes, problems = _headers(spec)
+    labels, remark = _matched_labels(spec, shapes)
+    if remark:
+        report(remark)
+    labels, num_off = _inside(labels, shapes, report)
+    found: list[LabelledMicrograph] = []
+    num_reused = 0
+    for path, picks in labels.items():
+        try:
+            micrograph, reused = _prepared(
+                Path(path), picks, shapes[path], pixels[path], spec, working, cache
+            )
+        except (InputError, OSError) as error:
+            problems.append(str(error))
+            continue
+        found.append(micrograph)
+        num_reused += reused
+    for problem in problems:
+        report(f"left out: {problem}")
+    if not found:
+        raise InputError(f"data.micrographs: none of {spec.micrographs} can be trained on")
+    train, validation = split(found, spec.validation_fraction, seed)
+    summary = {
+        "train": [micrograph.name for micrograph in train],
+        "validation": [micrograph.name for micrograph in validation],
+        "labels": sum(len(micrograph.centre_yx_px) for micrograph in found),
+        "labels_off_the_image": num_off,
+        "unmatched": remark,
+        "left_out": problems,
+    }
+    report(
+        f"{summary['labels']} particles in {len(train)} micrographs to train on and "
+        f"{len(validation)} to validate on; {num_reused} working images from the cache"
+    )
+    return Labelled(train=train, validation=validation, spec=spec, seed=seed, summary=summary)
+
+
+def split(
+    micrographs: Sequence[LabelledMicrograph], fraction: float, seed: int
+) -> tuple[tuple[LabelledMicrograph, ...], tuple[LabelledMicrograph, ...]]:
+    """Return micrographs to train and to validate on, at least one of each where there are two.
+
+    A fraction of 0 gives none to validate on.
+    """
+    count = len(micrographs)
+    num_held = min(max(round(count * fraction), 1 if fraction > 0 else 0), count - 1)
+    order = np.random.default_rng([seed, count]).permutation(count)
+    held = set(order[:num_held].tolist())
+    parts = [tuple(m for i, m in enumerate(micrographs) if (i in held) == way) for way in (0, 1)]
+    return parts[0], parts[1]
+
+
+def _headers(
+    spec: LabelledSpec,
+) -> tuple[dict[str, float], dict[str, tuple[int, int]], list[str]]:
+    """Return pixel size and shape by path, and what is wrong with the other files."""
+    paths, problems = find_micrographs(str(spec.micrographs)), []
+    listed = list_pixel_sizes(str(spec.micrographs))
+    pixels, shapes = {}, {}
+    for path in paths:
+        try:
+            header = read_header(path)
+        except (InputError, OSError) as error:
+            problems.append(str(error))
+            continue
+        pixel = spec.pixel_size or listed.get(path) or header.pixel_size_angstrom
+        if pixel is None:
+            raise InputError(
+                f"{path}: its header has no usable pixel size; give it as data.pixel_size=ANGSTROM"
+            )
+        pixels[str(path)], shapes[str(path)] = pixel, header.shape
+    return pixels, shapes, problems
+
+
+def _matched_labels(
+    spec: LabelledSpec, shapes: dict[str, tuple[int, int]]
+) -> tuple[dict[str, Picks], str]:
+    """Return the coordinates by path, in the order of the paths, and what fits nothing."""
+    found = read_picks(
+        str(spec.coordinates), spec.format, micrograph_shape=shapes, flip_y=spec.flip_y
+    )
+    match = match_names([picks.micrograph for picks in found], list(shapes))
+    remark = describe_mismatch(match)
+    if not match.pairs:
+        raise InputError(f"data.coordinates: {remark or 'no coordinates at all'}")
+    by_path = {match.pairs[p.micrograph]: p for p in found if p.micrograph in match.pairs}
+    return {path: by_path[path] for path in shapes if path in by_path}, remark
+
+
+def _inside(
+    labels: dict[str, Picks], shapes: dict[str, tuple[int, int]], report: Report
+) -> tuple[dict[str, Picks], int]:
+    """Leave out labels off their image, and say how many."""
+    split_labels = {path: split_inside(picks, shapes[path]) for path, picks in labels.items()}
+    num_off = sum(count for _, count in split_labels.values())
+    if num_off:
+        first = next(Path(path).name for path, (_, count) in split_labels.items() if count)
+        total = sum(len(picks) for picks in labels.values())
+        report(f"{num_off} of {total} labels lie off their image (first in {first}); left out")
+    return {path: picks for path, (picks, _) in split_labels.items()}, num_off
+
+
+def _prepared(
+    path: Path,
+    picks: Picks,
+    shape: tuple[int, int],
+    pixel_angstrom: float,
+    spec: LabelledSpec,
+    working: PreprocessSpec,
+    cache: Path | str,
+) -> tuple[LabelledMicrograph, bool]:
+    """Return a micrograph with its working image in the cache, and whether it was there."""
+    diameter = float(spec.diameter or 0.0)
+
+    def make() -> np.ndarray:
+        micrograph = read_micrograph(path, pixel_angstrom)
+        return np.asarray(prepare(micrograph, diameter, working).image, np.float32)
+
+    origin = [CACHE_VERSION, file_digest(path), pixel_angstrom, diameter, as_plain(working)]
+    file, reused = stored_array(cache, base_name(path.name), origin, make)
+    small = map_array(file).shape
+    way = CoordinateMap.between(shape, (small[0], small[1]))
+    y, x = way.to_working(picks.y, picks.x)
+    working_pixel = pixel_angstrom * (way.scale_y * way.scale_x) ** 0.5
+    micrograph = LabelledMicrograph(
+        name=path.name,
+        path=file,
+        centre_yx_px=np.stack([y, x], axis=1),
+        radius_px=0.5 * diameter / working_pixel,
+    )
+    return micrograph, reused
