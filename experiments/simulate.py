@@ -75,10 +75,7 @@ def run(spec: SimulateSpec) -> int:
     bank = make_bank(specimens, spec.simulator)
     _provenance.write(out, spec)
     largest = float(max(diameter_angstrom(specimen) for specimen in specimens))
-    pixel = dataclasses.replace(
-        spec.simulator.priors.pixel, **_room_for(spec.simulator.priors, largest)
-    )
-    priors = dataclasses.replace(spec.simulator.priors, pixel=pixel)
+    priors = with_room(spec.simulator.priors, largest)
     simulate = jax.jit(
         lambda key, bank: simulate_micrograph(
             key, priors, bank, spec.size, spec.max_particles, spec.max_distractors
@@ -133,9 +130,12 @@ def make_bank(specimens: list[Specimen], spec: SimulatorSpec) -> Bank:
     )
 
 
-def _room_for(priors: Priors, largest_angstrom: float) -> dict[str, float]:
-    is_fixed = isinstance(priors.pixel, PixelAngstrom)
-    return {"largest_particle_angstrom": largest_angstrom * 1.05} if is_fixed else {}
+def with_room(priors: Priors, largest_angstrom: float) -> Priors:
+    """Return the priors with patches that hold the largest molecule, and no larger."""
+    if not isinstance(priors.pixel, PixelAngstrom):
+        return priors
+    pixel = dataclasses.replace(priors.pixel, largest_particle_angstrom=1.05 * largest_angstrom)
+    return dataclasses.replace(priors, pixel=pixel)
 
 
 if __name__ == "__main__":

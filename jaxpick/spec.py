@@ -1,8 +1,8 @@
 """Strict mapping -> frozen dataclass: the only way settings become objects.
 
 `build(SomeSpec, mapping)` refuses unknown fields, wrong types and impossible values with the dotted path of the field.
-Lists become tuples, ints become floats, and a union of dataclasses is chosen by its ``kind`` key (a field of each member
-with a `Literal` type). Standard library only: the library sees neither Hydra nor OmegaConf.
+Lists become tuples, ints become floats, and a union of dataclasses is chosen by its ``kind`` key (a field of each
+member with a `Literal` type). Standard library only: the library sees neither Hydra nor OmegaConf.
 """
 
 import dataclasses

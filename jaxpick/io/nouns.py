@@ -26,7 +26,8 @@ class Micrograph:
 class Picks:
     """Particle centres in one micrograph.
 
-    Coordinates are pixels of the micrograph as stored: 0-based, pixel centres at integers, x along columns, y along rows.
+    Coordinates are pixels of the micrograph as stored: 0-based, pixel centres at integers, x along columns, y along
+    rows.
 
     Attributes:
         micrograph: file name of the micrograph (as given; match names with `io.names`).

@@ -32,7 +32,7 @@ def save_simulated(folder: Path, index: int, simulated: Simulated) -> None:
     """Write one micrograph (float32 MRC), its mask (labels as above) and its truth."""
     simulated = jax.device_get(simulated)
     name, pixel = micrograph_name(index), float(simulated.pixel_size_angstrom)
-    write_mrc(folder / "micrographs" / name, simulated.image, pixel)
+    write_mrc(folder / "micrographs" / name, np.asarray(simulated.image), pixel)
     contaminant = np.where(
         simulated.contaminant_mask > 0, CONTAMINANT + simulated.contaminant_mask, 0
     )
