@@ -11,7 +11,6 @@ after an interruption, it goes on where it stopped.
 """
 
 import dataclasses
-import sys
 import time
 from pathlib import Path
 
@@ -19,11 +18,10 @@ import jax
 
 from experiments import _provenance
 from jaxpick import rngs
-from jaxpick.io.maps import find_maps, specimens_from_maps
 from jaxpick.io.simulated_folder import gather_truth, is_finished, save_simulated, write_summary
-from jaxpick.io.structures import find_structures, specimens_from_structures
+from jaxpick.io.specimens import SpecimensSpec, read_specimens
 from jaxpick.simulate.bank import MAX_BOX_SHARE, Bank, BankSpec, build_bank
-from jaxpick.simulate.phantoms import PhantomSpec, phantom_library
+from jaxpick.simulate.phantoms import PhantomSpec
 from jaxpick.simulate.priors import PixelAngstrom, Priors
 from jaxpick.simulate.render import simulate_micrograph
 from jaxpick.simulate.specimens import Specimen, diameter_angstrom
@@ -71,7 +69,7 @@ class SimulateSpec:
 def run(spec: SimulateSpec) -> int:
     """Simulate what is not there yet, then gather the truth."""
     out = Path(spec.out)
-    specimens = read_specimens(spec.simulator)
+    specimens = choose_specimens(spec.simulator)
     bank = make_bank(specimens, spec.simulator)
     _provenance.write(out, spec)
     largest = float(max(diameter_angstrom(specimen) for specimen in specimens))
@@ -100,17 +98,17 @@ def run(spec: SimulateSpec) -> int:
     return 0
 
 
-def read_specimens(spec: SimulatorSpec) -> list[Specimen]:
+def choose_specimens(spec: SimulatorSpec) -> list[Specimen]:
     """Return phantoms, structures and maps, in this order."""
-    specimens = phantom_library(spec.num_phantoms, spec.phantom_seed, spec.phantoms)
-    if spec.structures is not None:
-        specimens += specimens_from_structures(
-            find_structures(spec.structures),
-            exclude=spec.exclude,
-            report=lambda text: print(text, file=sys.stderr),
-        )
-    if spec.maps is not None:
-        specimens += specimens_from_maps(find_maps(spec.maps))
+    chosen = SpecimensSpec(
+        num_phantoms=spec.num_phantoms,
+        phantom_seed=spec.phantom_seed,
+        phantoms=spec.phantoms,
+        structures=spec.structures,
+        maps=spec.maps,
+        exclude=spec.exclude,
+    )
+    specimens = read_specimens(chosen, report=print)
     require(len(specimens) > 0, "simulator", len(specimens), "phantoms, structures or maps")
     return specimens
 
