@@ -6,6 +6,7 @@ refined to a fraction of a pixel by a parabola through the peak.
 """
 
 import dataclasses
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Literal
@@ -13,9 +14,10 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from jaxpick.io.nouns import Micrograph, Picks, make_picks
+from jaxpick.numerics.peaks import refine_parabola
 from jaxpick.picking.suppression import suppress_complete
 from jaxpick.picking.tiles import score_tiled
 from jaxpick.preprocess.prepare import PreprocessSpec, prepare
@@ -23,8 +25,10 @@ from jaxpick.preprocess.working import WorkingImage
 from jaxpick.spec import require
 from jaxpick.typing import Image, Images
 
-# Working images are padded to multiples of this, so that micrographs of mixed sizes share few compiled programs.
+# Working images and lists of picks are padded to multiples of these, so that mixed sizes share few
+# compiled programs.
 SHAPE_STEP_PX = 64
+PICKS_STEP = 1024
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -107,17 +111,15 @@ class DensePicker:
         return prepare(micrograph, self.diameter_angstrom, self.working)
 
     def score_map(self, image: Float[np.ndarray, "y x"]) -> Float[np.ndarray, "y x"]:
-        """Score every pixel of a working image."""
-        ny, nx = image.shape
-        padded = np.pad(
-            image,
-            ((0, -ny % SHAPE_STEP_PX), (0, -nx % SHAPE_STEP_PX)),
-            mode="reflect" if min(ny, nx) > SHAPE_STEP_PX else "constant",
-        )
+        """Score every pixel of a working image; beyond its border the network sees its mean, 0."""
         scored = score_tiled(
-            self.score, padded, self.decode.tile_px, self.reach_px, self.stride_multiple
+            self.score,
+            pad_to_step(image),
+            self.decode.tile_px,
+            self.reach_px,
+            self.stride_multiple,
         )
-        return scored[:ny, :nx]
+        return scored[: image.shape[0], : image.shape[1]]
 
     def candidates(self, working: WorkingImage) -> Picks:
         """Return all candidates of a working image in micrograph pixels, best first."""
@@ -142,50 +144,69 @@ def decode(
 ) -> tuple[Float[np.ndarray, " pick"], Float[np.ndarray, " pick"], Float[np.ndarray, " pick"]]:
     """Return y, x (sub-pixel) and score of the peaks of a score map, best first."""
     radius_px = max(round(spec.aperture_diameters * diameter_px), 1)
-    mass = aperture_mean(jnp.asarray(score_map), radius_px)
+    extent = np.array(score_map.shape, np.int32)
+    padded = jnp.asarray(pad_to_step(score_map))
+    mass = aperture_mean(padded, radius_px, jnp.asarray(extent))
     centre_yx, score = suppress_complete(
         mass, spec.distance_diameters * diameter_px, spec.candidate_threshold
     )
-    refined = refine_peaks(np.asarray(mass), centre_yx)
+    refined = _refine(mass, centre_yx)
     return refined[:, 0], refined[:, 1], score.astype(np.float64)
 
 
+def pad_to_step(image: Float[np.ndarray, "y x"]) -> Float[np.ndarray, "padded_y padded_x"]:
+    """Append zeros up to multiples of the shape step."""
+    return np.pad(image, [(0, -size % SHAPE_STEP_PX) for size in image.shape])
+
+
 @partial(jax.jit, static_argnames="radius_px")
-def aperture_mean(image: Image, radius_px: int) -> Float[Array, "y x"]:
-    """Return the mean over a disc around each pixel, zero beyond the border."""
-    steps = np.arange(-radius_px, radius_px + 1)
-    disc = (steps[:, None] ** 2 + steps[None, :] ** 2 <= radius_px**2).astype(np.float32)
-    kernel = jnp.asarray(disc / disc.sum())[:, :, None, None]
-    layout = ("NHWC", "HWIO", "NHWC")
-    return jax.lax.conv_general_dilated(
-        image[None, :, :, None], kernel, (1, 1), "SAME", dimension_numbers=layout
-    )[0, :, :, 0]
+def aperture_mean(
+    image: Image, radius_px: int, extent: Int[Array, "2"] | None = None
+) -> Float[Array, "y x"]:
+    """Return the mean over a disc around each pixel, zero beyond the border.
+
+    The disc is summed row by row, each row from the one that is two pixels narrower.
+
+    Args:
+        image: any.
+        radius_px: of the disc, static.
+        extent: (ny, nx) of the image within its padding, traced: the result is zero beyond.
+    """
+    height, width = image.shape
+    padded = jnp.pad(image, radius_px)
+    rows = [padded[:, radius_px : radius_px + width]]
+    for half in range(1, radius_px + 1):
+        left = padded[:, radius_px - half : radius_px - half + width]
+        right = padded[:, radius_px + half : radius_px + half + width]
+        rows.append(rows[-1] + left + right)
+    total, area = jnp.zeros_like(image), 0
+    for step in range(-radius_px, radius_px + 1):
+        half = math.isqrt(radius_px**2 - step**2)
+        total = total + rows[half][radius_px + step : radius_px + step + height]
+        area += 2 * half + 1
+    if extent is None:
+        return total / area
+    inside_y, inside_x = jnp.arange(height) < extent[0], jnp.arange(width) < extent[1]
+    return jnp.where(inside_y[:, None] & inside_x[None, :], total / area, 0.0)
 
 
-def refine_peaks(
-    image: Float[np.ndarray, "y x"], centre_yx: Float[np.ndarray, "pick 2"]
-) -> Float[np.ndarray, "pick 2"]:
-    """Move each peak by the vertex of a parabola through it and its neighbours, at most half a pixel along each axis."""
-    y, x = centre_yx.astype(np.int64).T
-    padded = np.pad(image, 1, mode="edge")
-    middle = padded[y + 1, x + 1]
-    refined = centre_yx.astype(np.float64)
-    for axis, (before, after) in enumerate(
-        ((padded[y, x + 1], padded[y + 2, x + 1]), (padded[y + 1, x], padded[y + 1, x + 2]))
-    ):
-        curvature = before + after - 2 * middle
-        shift = np.where(
-            curvature < -1e-9, 0.5 * (before - after) / np.minimum(curvature, -1e-9), 0.0
-        )
-        refined[:, axis] += np.clip(shift, -0.5, 0.5)
-    return refined
+def _refine(image: Image, centre_yx: Float[np.ndarray, "pick 2"]) -> Float[np.ndarray, "pick 2"]:
+    """Refine peaks by parabolas, their number padded so that few programs are compiled."""
+    count = len(centre_yx)
+    padded = np.pad(centre_yx.astype(np.float32), ((0, -count % PICKS_STEP), (0, 0)))
+    refined = _refine_parabola(image, jnp.asarray(padded))
+    return np.asarray(refined)[:count].astype(np.float64)
+
+
+_refine_parabola = jax.jit(refine_parabola)
 
 
 def inside_margin(
     picks: Picks, working: WorkingImage, margin_angstrom: float
 ) -> Bool[np.ndarray, " pick"]:
-    """Return which picks keep a distance from the micrograph's border."""
+    """Return which picks lie in the usable part of the micrograph and keep a distance from its border."""
     margin_px = margin_angstrom / working.micrograph_pixel_size_angstrom
     ny, nx = working.micrograph_shape
-    inside = (picks.x >= margin_px) & (picks.x <= nx - 1 - margin_px)
-    return inside & (picks.y >= margin_px) & (picks.y <= ny - 1 - margin_px)
+    first_y, end_y, first_x, end_x = working.usable or (0, ny, 0, nx)
+    inside = (picks.x >= first_x + margin_px) & (picks.x <= end_x - 1 - margin_px)
+    return inside & (picks.y >= first_y + margin_px) & (picks.y <= end_y - 1 - margin_px)
