@@ -49,6 +49,46 @@ def precision_recall(
     save(figure, path)
 
 
+def against(
+    path: Path,
+    x_name: str,
+    y_names: Mapping[str, str],
+    rows: Sequence[Mapping[str, Any]],
+    x_label: str,
+    mark: float | None = None,
+) -> None:
+    """Draw columns of a table against one of them; undefined values are left out.
+
+    Args:
+        path: image file to write, its format by its suffix.
+        x_name: column along x.
+        y_names: columns along y with their labels.
+        rows: of the table.
+        x_label: under the figure.
+        mark: where to draw a vertical line.
+    """
+    figure, axes = _new_figure("")
+    for (name, label), color in zip(y_names.items(), _colors(len(y_names)), strict=True):
+        points = [(row[x_name], row[name]) for row in rows if row[name] is not None]
+        axes.plot(*zip(*points, strict=True), color=color, linewidth=1.8, label=label)
+    _mark(axes, mark)
+    axes.set(ylim=(0, 1.02), xlabel=x_label)
+    axes.legend(frameon=False, fontsize=9)
+    save(figure, path)
+
+
+def histogram(
+    path: Path, values: Sequence[float] | np.ndarray, label: str, mark: float | None = None
+) -> None:
+    """Draw a histogram of values up to their 99.5th percentile, with a line at `mark`."""
+    figure, axes = _new_figure("")
+    shown = np.asarray(values)[np.asarray(values) <= np.percentile(values, 99.5)]
+    axes.hist(shown, bins=60, color=COLORS[0])
+    _mark(axes, mark)
+    axes.set(xlabel=label, ylabel="Number")
+    save(figure, path)
+
+
 def save(figure: Any, path: Path) -> None:
     """Write a figure whole or not at all."""
     with replacing(path) as temporary:
@@ -65,6 +105,12 @@ def _new_figure(title: str) -> tuple[Any, Any]:
     axes.set_title(title, fontsize=10, loc="left")
     axes.spines[["top", "right"]].set_visible(False)
     return figure, axes
+
+
+def _mark(axes: Any, at: float | None) -> None:
+    if at is not None:
+        axes.axvline(at, color="#222222", linewidth=1.0, linestyle="--")
+        axes.annotate(f"{at:.3g}", (at, 0.99), xycoords=("data", "axes fraction"), fontsize=8)
 
 
 def _f1_contours(axes: Any) -> None:

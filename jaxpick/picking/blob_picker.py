@@ -43,6 +43,8 @@ class BlobDecodeSpec:
         enhance: the map is divided by its brightness first (`enhance`), so that weak maps count as much.
         mask_input: dust is also blanked in the image that the network sees, as the released program does.
         dust: what is dust; None looks for none.
+        edge_cut_angstrom: width of the border that is blanked like dust (`edge_cut`); what is left of a particle there
+            may be picked, where a margin drops picks by their position.
         tile_px: larger working images are scored in tiles of this side.
     """
 
@@ -54,6 +56,7 @@ class BlobDecodeSpec:
     enhance: bool = False
     mask_input: bool = False
     dust: DustSpec | None = DustSpec()
+    edge_cut_angstrom: float = 0.0
     tile_px: int = 1536
 
     def __post_init__(self) -> None:
@@ -61,6 +64,8 @@ class BlobDecodeSpec:
         require(0 < aperture <= 2, "aperture_diameters", aperture, "above 0, at most 2")
         allowed = distance is None or 0 < distance <= 2
         require(allowed, "distance_diameters", distance, "above 0, at most 2")
+        edge_cut = self.edge_cut_angstrom
+        require(edge_cut >= 0, "edge_cut_angstrom", edge_cut, "0 or above")
         require(1 <= self.upsample <= 8, "upsample", self.upsample, "1 to 8")
 
 
@@ -103,7 +108,7 @@ class BlobPicker:
         return prepare(micrograph, self.diameter_angstrom, self.working)
 
     def segment(self, working: WorkingImage) -> Float[np.ndarray, "y x"]:
-        """Return the segmentation map of a working image, 0 in dust and at the border."""
+        """Return the segmentation map of a working image, 0 in dust and in the edge cut."""
         image, mask = np.asarray(working.image), self.mask(working)
         if self.decode.mask_input:
             image = np.asarray(mask_and_standardise(jnp.asarray(image), jnp.asarray(mask)))
@@ -113,7 +118,7 @@ class BlobPicker:
     def mask(self, working: WorkingImage) -> Bool[np.ndarray, "y x"]:
         """Return where picks may lie."""
         image, pixel = np.asarray(working.image), working.pixel_size_angstrom
-        edge_cut = min(round(self.margin_angstrom / pixel), min(image.shape) // 2)
+        edge_cut = min(round(self.decode.edge_cut_angstrom / pixel), min(image.shape) // 2)
         if self.decode.dust is None:
             return inside_mask(image.shape, edge_cut)
         normal = (image - image.mean()) / max(float(image.std()), 1e-12)
@@ -143,8 +148,8 @@ class BlobPicker:
 
     def blob_spec(self, working: WorkingImage) -> BlobSpec:
         """Return the window in pixels of the up-sampled map: int(aperture / pixel) 2 + 1 at factor 2 (released)."""
-        nominal = nominal_pixel_angstrom(self.working, self.diameter_angstrom)
-        pixel = max(nominal, working.micrograph_pixel_size_angstrom)
+        own = working.micrograph_pixel_size_angstrom
+        pixel = nominal_pixel_angstrom(self.working, self.diameter_angstrom, own)
         diameter_px = (int(self.aperture_angstrom / pixel + 1e-6) * self.decode.upsample) | 1
         distance = self.decode.distance_diameters
         if distance is not None:

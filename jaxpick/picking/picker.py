@@ -7,7 +7,7 @@ computation sets the pace; at most `ahead` micrographs are in memory, whatever t
 import concurrent.futures
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -18,6 +18,7 @@ from jaxpick.io.nouns import Micrograph, Picks
 from jaxpick.preprocess.working import WorkingImage
 
 
+@runtime_checkable
 class Picker(Protocol):
     """What a method gives to be run over micrographs.
 

@@ -23,6 +23,7 @@ from jaxtyping import Array, Float
 from jaxpick.numerics.coordinates import CoordinateMap
 from jaxpick.numerics.fourier import band_pass_transfer, filter_image, fourier_crop
 from jaxpick.numerics.grids import frequency_magnitude
+from jaxpick.preprocess.borders import usable_box
 from jaxpick.preprocess.working import WorkingImage, working_shape
 from jaxpick.spec import require
 from jaxpick.typing import HostImage, Image, Mask, Scalar
@@ -90,6 +91,7 @@ def make_parsed_image(
         micrograph=name,
         micrograph_shape=shape,
         micrograph_pixel_size_angstrom=pixel_size_angstrom,
+        usable=usable_box(image),
     )
 
 

@@ -42,9 +42,11 @@ def normalise_field(
 
 
 def nominal_pixel_angstrom(
-    spec: WorkingSpec | ParsedPreprocessSpec, diameter_angstrom: float
+    spec: WorkingSpec | ParsedPreprocessSpec,
+    diameter_angstrom: float,
+    micrograph_pixel_angstrom: float,
 ) -> float:
     """Return the working pixel before the sides of the working image are rounded."""
     if isinstance(spec, ParsedPreprocessSpec):
-        return spec.working_pixel_angstrom
+        return max(spec.working_pixel_angstrom, micrograph_pixel_angstrom)
     return diameter_angstrom / spec.diameter_px
