@@ -2,10 +2,10 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
 from jaxpick.io.coordinates import read_picks, write_picks
@@ -30,13 +30,11 @@ def is_finished(folder: Path, index: int) -> bool:
 
 def save_simulated(folder: Path, index: int, simulated: Simulated) -> None:
     """Write one micrograph (float32 MRC), its mask (labels as above) and its truth."""
-    simulated = jax.device_get(simulated)
     name, pixel = micrograph_name(index), float(simulated.pixel_size_angstrom)
     write_mrc(folder / "micrographs" / name, np.asarray(simulated.image), pixel)
-    contaminant = np.where(
-        simulated.contaminant_mask > 0, CONTAMINANT + simulated.contaminant_mask, 0
-    )
-    mask = np.where(simulated.mask_mass, PARTICLE, contaminant)
+    classes = np.asarray(simulated.contaminant_mask)
+    contaminant = np.where(classes > 0, CONTAMINANT + classes, 0)
+    mask = np.where(np.asarray(simulated.mask_mass), PARTICLE, contaminant)
     write_mrc(folder / "masks" / name, mask.astype(np.int16), pixel)
     write_text(_truth_file(folder, index), json.dumps(truth_columns(simulated)))
 
@@ -47,10 +45,10 @@ def truth_columns(simulated: Simulated) -> dict[str, Any]:
     `rln...` columns go into the STAR file; Euler angles are RELION's (rot, tilt, psi), defocus is in angstrom,
     rlnClassNumber is the species counted from 1.
     """
-    truth = simulated.truth
-    keep = truth.valid & truth.is_inside & ~truth.is_broken
+    truth = {f.name: np.asarray(getattr(simulated.truth, f.name)) for f in fields(simulated.truth)}
+    keep = truth["valid"] & truth["is_inside"] & ~truth["is_broken"]
     angles = {
-        f"rlnAngle{n}": truth.euler_deg[keep, i] for i, n in enumerate(("Rot", "Tilt", "Psi"))
+        f"rlnAngle{n}": truth["euler_deg"][keep, i] for i, n in enumerate(("Rot", "Tilt", "Psi"))
     }
     optics = {
         "rlnVoltage": simulated.optics.voltage_kv,
@@ -60,18 +58,18 @@ def truth_columns(simulated: Simulated) -> dict[str, Any]:
         "rlnDefocusAngle": simulated.optics.astigmatism_deg,
     }
     columns = {
-        "x": truth.centre_yx_px[keep, 1],
-        "y": truth.centre_yx_px[keep, 0],
-        "diameter_angstrom": truth.diameter_angstrom[keep],
+        "x": truth["centre_yx_px"][keep, 1],
+        "y": truth["centre_yx_px"][keep, 0],
+        "diameter_angstrom": truth["diameter_angstrom"][keep],
         **angles,
-        "rlnDefocusU": truth.defocus_angstrom[keep, 0],
-        "rlnDefocusV": truth.defocus_angstrom[keep, 1],
+        "rlnDefocusU": truth["defocus_angstrom"][keep, 0],
+        "rlnDefocusV": truth["defocus_angstrom"][keep, 1],
         **{name: np.full(keep.sum(), float(value)) for name, value in optics.items()},
-        "rlnClassNumber": truth.species[keep] + 1,
-        "overlap_fraction": truth.overlap_fraction[keep],
-        "visible_fraction": truth.visible_fraction[keep],
-        "snr": truth.snr[keep],
-        "dprime": truth.dprime[keep],
+        "rlnClassNumber": truth["species"][keep] + 1,
+        "overlap_fraction": truth["overlap_fraction"][keep],
+        "visible_fraction": truth["visible_fraction"][keep],
+        "snr": truth["snr"][keep],
+        "dprime": truth["dprime"][keep],
     }
     return {
         "pixel_size_angstrom": float(simulated.pixel_size_angstrom),

@@ -1,0 +1,87 @@
+"""The simulate command: files of the contract, the same ones after an interruption, truth that others can read."""
+
+import json
+
+import gemmi
+import numpy as np
+import pytest
+
+from experiments import simulate
+from jaxpick.io.micrographs import read_micrograph
+from jaxpick.simulate.phantoms import PhantomSpec
+from jaxpick.simulate.priors import (
+    ContaminantsPrior,
+    DetectorPrior,
+    PixelAngstrom,
+    Priors,
+    ScenePrior,
+)
+from jaxpick.spec import SpecError, as_plain, build
+
+
+def small(out, count):
+    """Small fields of one molecule, with few options, so that they compile quickly."""
+    priors = Priors(
+        pixel=PixelAngstrom(pixel_angstrom=(8.0, 8.0)),
+        scene=ScenePrior(empty_probability=0.0, coverage=(0.2, 0.3)),
+        contaminants=ContaminantsPrior(amount=0.0),
+        detector=DetectorPrior(gain_probability=0.0),
+    )
+    simulator = simulate.SimulatorSpec(
+        num_phantoms=1, phantoms=PhantomSpec(mass_kda=(300.0, 400.0)), num_views=12, priors=priors
+    )
+    return simulate.SimulateSpec(
+        out=str(out), count=count, seed=3, size=(96, 128), max_particles=48, simulator=simulator
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    out = tmp_path_factory.mktemp("simulated")
+    assert simulate.run(small(out, 2)) == 0
+    return out
+
+
+def test_files_of_the_contract_are_there(folder):
+    names = [f"simulated_0000{i}.mrc" for i in range(2)]
+    assert sorted(path.name for path in (folder / "micrographs").iterdir()) == names
+    assert sorted(path.name for path in (folder / "masks").iterdir()) == names
+    summary = json.loads((folder / "simulate.json").read_text())
+    assert summary["total"] == sum(summary["particles"].values()) > 0
+    assert build(simulate.SimulateSpec, json.loads((folder / "config.json").read_text())) == small(
+        folder, 2
+    )
+
+
+def test_star_is_read_by_gemmi_and_lies_inside_the_masks(folder):
+    table = gemmi.cif.read(str(folder / "particles.star")).find_block("particles")
+    names = list(table.find_loop("_rlnMicrographName"))
+    x = np.array([float(value) for value in table.find_loop("_rlnCoordinateX")])
+    y = np.array([float(value) for value in table.find_loop("_rlnCoordinateY")])
+    assert set(names) == {f"micrographs/simulated_0000{i}.mrc" for i in range(2)}
+    assert np.all((x >= -0.5) & (x <= 127.5) & (y >= -0.5) & (y <= 95.5))
+    mask = read_micrograph(folder / "masks" / "simulated_00000.mrc").image
+    mine = np.array(names) == "micrographs/simulated_00000.mrc"
+    # A ring's centre may be empty, so the disc around each centre is asked, not the centre itself.
+    for column, row in zip(x[mine], y[mine], strict=True):
+        r, c = int(row), int(column)
+        assert (mask[max(r - 8, 0) : r + 9, max(c - 8, 0) : c + 9] == 1).any()
+
+
+def test_interrupted_run_ends_with_the_same_files(folder, tmp_path):
+    simulate.run(small(tmp_path, 1))
+    simulate.run(small(tmp_path, 2))
+    for part in ("micrographs/simulated_00001.mrc", "masks/simulated_00001.mrc", "particles.star"):
+        assert (tmp_path / part).read_bytes() == (folder / part).read_bytes()
+
+
+def test_pixel_size_is_in_the_header(folder):
+    assert read_micrograph(
+        folder / "micrographs" / "simulated_00000.mrc"
+    ).pixel_size_angstrom == pytest.approx(8.0)
+
+
+def test_impossible_settings_are_refused(tmp_path):
+    values = as_plain(small(tmp_path, 1)) | {"count": 0}
+    with pytest.raises(SpecError, match="count: expected 1 or more"):
+        build(simulate.SimulateSpec, values)
