@@ -25,7 +25,6 @@ from jaxpick.io.coordinates import read_picks
 from jaxpick.io.files import write_text
 from jaxpick.simulate.phantoms import PhantomSpec
 from jaxpick.simulate.priors import PixelAngstrom, Priors
-from jaxpick.simulate.specimens import diameter_angstrom
 from jaxpick.spec import require
 
 
@@ -64,20 +63,19 @@ def run(spec: AccuracySpec) -> int:
     _provenance.write(out, spec)
 
     # Micrographs of one molecule with their true particles.
-    simulate.run(
-        simulate.SimulateSpec(
-            out=str(out / "simulated"),
-            count=spec.count,
-            seed=spec.seed,
-            size=spec.size,
-            simulator=spec.simulator,
-        )
+    simulated = simulate.SimulateSpec(
+        out=str(out / "simulated"),
+        count=spec.count,
+        seed=spec.seed,
+        size=spec.size,
+        simulator=spec.simulator,
     )
+    simulate.run(simulated)
     truth = read_picks(out / "simulated" / "particles.star")
 
     # Blobs of the whole set, and the cut between the two peaks of their masses.
-    molecule = simulate.read_specimens(spec.simulator)[0]
-    aperture = spec.aperture or float(diameter_angstrom(molecule))
+    species = _read(out / "simulated" / "simulate.json")["species"]
+    aperture = spec.aperture or species[0]["diameter_angstrom"]
     picks = pick.PickSpec(
         micrographs=str(out / "simulated" / "micrographs" / "*.mrc"),
         diameter=aperture,
@@ -87,7 +85,7 @@ def run(spec: AccuracySpec) -> int:
     )
     status = pick.run(picks, truth=truth)
     candidates = read_picks(out / "picks" / "picks.csv")
-    cut = json.loads((out / "picks" / "pick.json").read_text())["threshold"]
+    cut = _read(out / "picks" / "pick.json")["threshold"]
 
     # Recall, precision, accuracy and F1 of Note S2 at the cut and at every mass.
     settings = EvaluateSpec(
@@ -101,6 +99,10 @@ def run(spec: AccuracySpec) -> int:
     _write(out, outcome, np.concatenate([c.score for c in candidates]), cut)
     print(summary_text(outcome.metrics))
     return status
+
+
+def _read(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def _write(out: Path, outcome: Evaluation, masses: np.ndarray, cut: float) -> None:

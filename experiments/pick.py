@@ -59,7 +59,7 @@ class PickSpec:
     )
     decode: Mapping[str, Any] = dataclasses.field(
         default_factory=dict,
-        metadata={"help": "changes to the method's decoder, as {mass:{cutoff:10.3}}"},
+        metadata={"help": "changes to the method's decoder: +decode.mass.cutoff=10.3"},
     )
     margin: float = dataclasses.field(
         default=0.0, metadata={"help": "no picks this close to the border, angstrom"}

@@ -59,7 +59,7 @@ def test_every_row_of_the_curve_follows_note_s2(outcome):
     """Recall, precision, F1 and both accuracies from the counts in the same row (equations 1 to 5)."""
     metrics = json.loads((outcome / "metrics.json").read_text())
     area = 4 * 144 * 120 * 100.0 / metrics["diameter_angstrom"] ** 2
-    rows = list(csv.DictReader((outcome / "curve.csv").open()))
+    rows = list(csv.DictReader((outcome / "curve.csv").read_text().splitlines()))
     thresholds = [float(row["threshold"]) for row in rows]
     assert len(rows) > 3 and thresholds == sorted(thresholds, reverse=True)
     for row in rows:

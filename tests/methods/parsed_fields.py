@@ -54,4 +54,9 @@ def random_params(init):
     """Return parameters of the shapes that `init(key, None)` gives, without running it."""
     random = np.random.default_rng(0)
     shapes = jax.eval_shape(lambda key: init(key, None), jax.random.key(0))
-    return jax.tree.map(lambda leaf: random.normal(0, 0.3, leaf.shape).astype(np.float32), shapes)
+
+    def draw(leaf):
+        scale = np.sqrt(2.0 / (np.prod(leaf.shape[:-1]) + 1))
+        return random.normal(0, scale, leaf.shape).astype(np.float32)
+
+    return jax.tree.map(draw, shapes)
