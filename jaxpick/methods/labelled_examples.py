@@ -92,7 +92,8 @@ def labelled_crop(
     Args:
         micrograph: working image and centres.
         rng: chooses the place.
-        side_px: of the square; a micrograph that is smaller is surrounded by zeros of no weight.
+        side_px: of the square; a micrograph that is smaller is surrounded by zeros of no weight, as
+            its own borders are.
         disc_fraction: radius of a disc in radii of the particle.
         particle_share: probability that the square is chosen to hold some particle.
     """
@@ -106,7 +107,10 @@ def labelled_crop(
     corner = np.clip(corner, 0, np.maximum(shape - side_px, 0))
     radius = disc_fraction * micrograph.radius_px
     discs = draw_discs(centres - corner[None, :], radius, side_px)
-    inside = _square(np.ones(image.shape, np.bool_), corner, side_px)
+    top, bottom, left, right = micrograph.usable
+    usable = np.zeros(image.shape, np.bool_)
+    usable[top:bottom, left:right] = True
+    inside = _square(usable, corner, side_px)
     return {
         "image": _square(image, corner, side_px).astype(np.float32),
         "target": (discs & inside).astype(np.float32),

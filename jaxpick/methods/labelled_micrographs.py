@@ -7,6 +7,7 @@ and are mapped into memory: a data set may be larger than it.
 """
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from jaxpick.io.names import base_name, describe_mismatch, match_names, split_in
 from jaxpick.io.nouns import Picks
 from jaxpick.numerics.coordinates import CoordinateMap
 from jaxpick.preprocess.prepare import PreprocessSpec, prepare
+from jaxpick.preprocess.working import WorkingImage
 from jaxpick.spec import as_plain, require
 
 # Raised when working images change for the same settings.
@@ -91,12 +93,14 @@ class LabelledMicrograph:
         path: of the working image, float32, (y, x).
         centre_yx_px: labelled centres in working pixels.
         radius_px: of the particle in working pixels.
+        usable: first and last + 1 row, first and last + 1 column that are image and not border.
     """
 
     name: str
     path: Path
     centre_yx_px: Float[np.ndarray, "particle 2"]
     radius_px: float
+    usable: tuple[int, int, int, int]
 
     def image(self) -> Float[np.ndarray, "y x"]:
         """Map the working image into memory."""
@@ -151,9 +155,7 @@ def read_labelled(
     num_reused = 0
     for path, picks in labels.items():
         try:
-            micrograph, reused = _prepared(
-                Path(path), picks, shapes[path], pixels[path], spec, working, cache
-            )
+            micrograph, reused = _prepared(Path(path), picks, pixels[path], spec, working, cache)
         except (InputError, OSError) as error:
             problems.append(str(error))
             continue
@@ -247,7 +249,6 @@ def _inside(
 def _prepared(
     path: Path,
     picks: Picks,
-    shape: tuple[int, int],
     pixel_angstrom: float,
     spec: LabelledSpec,
     working: PreprocessSpec,
@@ -256,20 +257,39 @@ def _prepared(
     """Return a micrograph with its working image in the cache, and whether it was there."""
     diameter = float(spec.diameter or 0.0)
 
-    def make() -> np.ndarray:
-        micrograph = read_micrograph(path, pixel_angstrom)
-        return np.asarray(prepare(micrograph, diameter, working).image, np.float32)
+    def make() -> tuple[np.ndarray, dict[str, Any]]:
+        made = prepare(read_micrograph(path, pixel_angstrom), diameter, working)
+        image = np.asarray(made.image, np.float32)
+        way = made.coordinates
+        notes = {
+            "scale_yx": (way.scale_y, way.scale_x),
+            "pixel_angstrom": made.pixel_size_angstrom,
+            "usable": _working_box(made),
+        }
+        return image, notes
 
     origin = [CACHE_VERSION, file_digest(path), pixel_angstrom, diameter, as_plain(working)]
-    file, reused = stored_array(cache, base_name(path.name), origin, make)
-    small = map_array(file).shape
-    way = CoordinateMap.between(shape, (small[0], small[1]))
-    y, x = way.to_working(picks.y, picks.x)
-    working_pixel = pixel_angstrom * (way.scale_y * way.scale_x) ** 0.5
+    file, notes, reused = stored_array(cache, base_name(path.name), origin, make)
+    scale_y, scale_x = notes["scale_yx"]
+    y, x = CoordinateMap(scale_y=scale_y, scale_x=scale_x).to_working(picks.y, picks.x)
     micrograph = LabelledMicrograph(
         name=path.name,
         path=file,
         centre_yx_px=np.stack([y, x], axis=1),
-        radius_px=0.5 * diameter / working_pixel,
+        radius_px=0.5 * diameter / notes["pixel_angstrom"],
+        usable=tuple(notes["usable"]),
     )
     return micrograph, reused
+
+
+def _working_box(made: WorkingImage) -> tuple[int, int, int, int]:
+    """Return the working pixels whose centres lie in the usable part of the micrograph."""
+    (ny, nx), way = made.image.shape, made.coordinates
+    whole = (0, made.micrograph_shape[0], 0, made.micrograph_shape[1])
+    top, bottom, left, right = whole if made.usable is None else made.usable
+    return (
+        math.ceil(top / way.scale_y),
+        min(math.floor((bottom - 1) / way.scale_y) + 1, ny),
+        math.ceil(left / way.scale_x),
+        min(math.floor((right - 1) / way.scale_x) + 1, nx),
+    )
