@@ -18,6 +18,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from jaxpick.io.nouns import Micrograph, Picks, make_picks
 from jaxpick.numerics.peaks import refine_parabola
+from jaxpick.picking.discount import NoiseSpec, discount
 from jaxpick.picking.suppression import suppress_complete
 from jaxpick.picking.tiles import score_tiled
 from jaxpick.preprocess.prepare import PreprocessSpec, prepare
@@ -42,6 +43,7 @@ class DecodeSpec:
         aperture_diameters: radius of the disc that scores are averaged over.
         distance_diameters: least distance of two picks.
         tile_px: larger working images are scored in tiles of this side.
+        noise: peaks that pure noise gives with these weights; scores are discounted by them.
     """
 
     kind: Literal["peaks"] = "peaks"
@@ -50,6 +52,7 @@ class DecodeSpec:
     aperture_diameters: float = 0.2
     distance_diameters: float = 0.5
     tile_px: int = 1536
+    noise: NoiseSpec = NoiseSpec()
 
     def __post_init__(self) -> None:
         require(0 < self.threshold < 1, "threshold", self.threshold, "0 to 1")
@@ -126,12 +129,13 @@ class DensePicker:
         diameter_px = self.diameter_angstrom / working.pixel_size_angstrom
         score_map = self.score_map(np.asarray(working.image))
         y, x, score = decode(score_map, diameter_px, self.decode)
+        area = score_map.size / diameter_px**2
         y, x = working.coordinates.to_micrograph(y, x)
         picks = make_picks(
             working.micrograph,
             x,
             y,
-            score,
+            discount(score, area, self.decode.noise),
             self.diameter_angstrom,
             pixel_size_angstrom=working.micrograph_pixel_size_angstrom,
             method=self.name,
