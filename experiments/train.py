@@ -1,13 +1,20 @@
-"""Train a picking method on simulated micrographs.
+"""Train a picking method on simulated micrographs, or on labelled ones.
 
     python -m experiments.train method=unet out=runs/unet
     python -m experiments.train method=parsed out=runs/parsed seed=1 specimens.num_phantoms=200
+    python -m experiments.train out=runs/own data.micrographs='job/*.mrc' \\
+        data.coordinates='picked/*.star' data.diameter=180 experiment=finetune
     python -m experiments.train -m out='runs/rates/${hydra:job.num}' optimizer=adamw \\
         optimizer.learning_rate=0.001,0.003
 
-Particles are procedural phantoms unless structures or a saved bank of views are given. Writes
-checkpoints/ (best and last), weights/ (portable; give them to `pick weights=`), metrics.csv and
-train.json. The same command goes on from the last checkpoint after an interruption.
+Simulated particles are procedural phantoms unless structures, maps or a saved bank of views are
+given; what micrographs look like is under method.field.priors, as in
+method.field.priors.microscope.dose_e_per_angstrom2=[20,40]. Labelled micrographs are matched with
+their coordinates by name and split by micrograph. With weights=FOLDER (or weights=shipped) training
+starts from those. Writes checkpoints/ (best and last), weights/ (portable; give them to `pick
+weights=`), metrics.csv and train.json, and keeps the bank of views or the working images beside
+them. The same command goes on from the last checkpoint after an interruption. Exit status 1 means
+that some micrographs were left out; each is named with its reason.
 """
 
 import dataclasses
@@ -21,33 +28,20 @@ import jax
 
 from experiments import _provenance
 from jaxpick import methods, rngs
-from jaxpick.io.banks import load_bank
 from jaxpick.io.files import write_text
-from jaxpick.io.structures import find_structures, specimens_from_structures
+from jaxpick.io.specimens import SpecimensSpec, stored_bank
+from jaxpick.methods.labelled_micrographs import LabelledSpec, read_labelled
+from jaxpick.methods.warm_start import adopt_settings, start_from
 from jaxpick.parallel import HardwareSpec, parallelism, start_hosts
-from jaxpick.simulate.bank import Bank, BankSpec, build_bank
-from jaxpick.simulate.phantoms import PhantomSpec, phantom_library
 from jaxpick.spec import as_plain, build, require
 from jaxpick.train import OptimizerSpec, Stage, StageSpec, TrainSpec, cache_examples, train_stages
 from jaxpick.weights.portable import save_weights
+from jaxpick.weights.shipped import load_picker_weights
 
 
 def setting(default: Any, text: str) -> Any:
     """Return a field with its help."""
     return dataclasses.field(default=default, metadata={"help": text})
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class SpecimensSpec:
-    """Which molecules the simulator shows."""
-
-    num_phantoms: int = setting(64, "procedural molecules; 0 for none")
-    phantom_seed: int = setting(0, "of the procedural molecules")
-    phantoms: PhantomSpec = PhantomSpec(num_broken=1)
-    structures: str | None = setting(None, "PDB or mmCIF files to add: file, folder or glob")
-    exclude: tuple[str, ...] = setting((), "names of structures to leave out, for tests on them")
-    bank: str | None = setting(None, "saved bank of views (.npz) in place of all these")
-    views: BankSpec = BankSpec(diameter_px=20.0, box_px=32)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -58,23 +52,28 @@ class TrainExperiment:
     method: Mapping[str, Any] = dataclasses.field(
         default_factory=lambda: {"name": methods.DEFAULT}, metadata={"help": "and its settings"}
     )
+    weights: str | None = setting(None, "folder of weights to start from, or shipped")
     seed: int = setting(0, "of parameters and examples")
     optimizer: OptimizerSpec | None = setting(None, "for all stages; each has its own if null")
     cached_examples: int = setting(0, "simulate so many once and draw from them; 0: always new")
+    data: LabelledSpec = LabelledSpec()
     specimens: SpecimensSpec = SpecimensSpec()
     training: TrainSpec = TrainSpec()
     hardware: HardwareSpec = HardwareSpec()
     overwrite: bool = setting(False, "start anew in a folder that holds a run")
 
     def __post_init__(self) -> None:
-        """Refuse a run without a folder."""
+        """Refuse a run without a folder, and a cache of examples that are files already."""
         require(bool(self.out), "out", self.out, "a folder")
-        counts = self.cached_examples >= 0
-        require(counts, "cached_examples", self.cached_examples, "0 or more")
+        number, is_simulated = self.cached_examples, self.data.micrographs is None
+        expected = "0 or more" if is_simulated else "0, as micrographs are given"
+        require(number >= 0 and (is_simulated or number == 0), "cached_examples", number, expected)
 
 
 def run(spec: TrainExperiment) -> int:
-    """Build the method and its examples, train its stages, export its weights."""
+    """Build the method and its examples, train its stages, export its weights; return 1 if a
+    micrograph was left out, else 0.
+    """
     start_hosts()
     out = Path(spec.out)
     if spec.overwrite:
@@ -83,12 +82,21 @@ def run(spec: TrainExperiment) -> int:
             (out / name).unlink(missing_ok=True)
     method = methods.get(str(spec.method.get("name")))
     settings = _method_spec(method.Spec, spec)
-    stages = method.training_stages(settings, _bank(spec.specimens))
-    if spec.cached_examples:
-        stages = [_cached(stage, spec) for stage in stages]
+    params = None
+    if spec.weights is not None:
+        source = None if spec.weights == "shipped" else spec.weights
+        params, card = load_picker_weights(method.NAME, source)
+        settings = adopt_settings(settings, card.get("config", {}))
+    stages, about_data = _stages(method, settings, spec)
+    if params is not None:
+        stages = start_from(stages, params, str(spec.weights))
     if not (out / "config.json").exists():  # a refused resume must leave the run's own record
         _provenance.write(out, spec)
-    config = {"method": as_plain(settings), "specimens": as_plain(spec.specimens)}
+    config = {"method": as_plain(settings), "weights": spec.weights}
+    is_simulated = spec.data.micrographs is None
+    config["specimens" if is_simulated else "data"] = as_plain(
+        spec.specimens if is_simulated else {"settings": spec.data, "found": about_data}
+    )
     results = train_stages(
         stages, spec.training, out, seed=spec.seed, hardware=spec.hardware, config=config
     )
@@ -99,12 +107,12 @@ def run(spec: TrainExperiment) -> int:
     save_weights(out / "weights", jax.device_get(results[-1].params), card | {"stages": summary})
     speed = {r.name: r.examples_per_second for r in results}
     record = {"config": as_plain(spec), "stages": summary, "examples_per_second": speed}
-    write_text(out / "train.json", json.dumps(record, indent=2) + "\n")
+    write_text(out / "train.json", json.dumps(record | {"data": about_data}, indent=2) + "\n")
     for result in summary:
         figures = "  ".join(f"{name} {value:.4g}" for name, value in result["validation"].items())
         print(f"{result['stage']}: best at step {result['step']}  {figures}")
     print(f"weights in {out / 'weights'}")
-    return 0
+    return 1 if about_data.get("left_out") else 0
 
 
 def _method_spec(spec_type: type, spec: TrainExperiment) -> Any:
@@ -122,14 +130,21 @@ def _method_spec(spec_type: type, spec: TrainExperiment) -> Any:
     return dataclasses.replace(settings, **stages)
 
 
-def _bank(spec: SpecimensSpec) -> Bank:
-    if spec.bank is not None:
-        return load_bank(spec.bank)
-    specimens = phantom_library(spec.num_phantoms, spec.phantom_seed, spec.phantoms)
-    if spec.structures is not None:
-        paths = find_structures(spec.structures)
-        specimens += specimens_from_structures(paths, exclude=spec.exclude, report=print)
-    return build_bank(specimens, spec.views)
+def _stages(
+    method: Any, settings: Any, spec: TrainExperiment
+) -> tuple[tuple[Stage, ...], dict[str, Any]]:
+    """Return the stages on simulated or labelled micrographs, and what is to be told of the data
+    (nothing of simulated ones).
+    """
+    out = Path(spec.out)
+    if spec.data.micrographs is not None:
+        data = read_labelled(spec.data, settings.working, out / "cache", spec.seed)
+        return method.training_stages(settings, data), dict(data.summary)
+    bank = stored_bank(spec.specimens, out / "bank.npz", report=print)
+    stages = method.training_stages(settings, bank)
+    if spec.cached_examples:
+        stages = tuple(_cached(stage, spec) for stage in stages)
+    return stages, {}
 
 
 def _cached(stage: Stage, spec: TrainExperiment) -> Stage:

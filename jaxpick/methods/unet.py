@@ -1,7 +1,7 @@
 """The U-Net picker: PARSED's idea (simulated micrographs alone) with a network that sees more and costs less.
 
 One stage: a small U-Net draws the central discs of particles in simulated fields. It is the method behind the default
-weights, and the shortest example of a method: a network in `models/`, this file, and `conf/method/unet.yaml`.
+weights, and the shortest example of a method: a network in `models/` and this file.
 """
 
 import dataclasses
