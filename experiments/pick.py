@@ -1,34 +1,32 @@
 """Pick particles in micrographs.
 
     python -m experiments.pick micrographs='data/*.mrc' diameter=180 out=picks
-    python -m experiments.pick micrographs=job/micrographs.star diameter=125 pixel_size=1.5 out=picks threshold=0.4
+    python -m experiments.pick micrographs=job/micrographs.star diameter=125 out=picks threshold=0.4
 
-Needs a diameter in angstrom (the longest dimension of the particle) and a pixel size (from the header unless given).
-Writes one STAR file a micrograph, picks.star, picks.csv (all candidates with their scores), pick.json and report.html
-with pictures and a threshold to try. Run again after an interruption, it goes on where it stopped. Exit status 1 means
-that some micrographs were left out; each is named with its reason.
+Needs a diameter in angstrom (the longest dimension of the particle) and a pixel size (from the
+header or the list unless given). Writes one STAR file a micrograph, picks.star, picks.csv (all
+candidates with their scores), pick.json and report.html with pictures and a threshold to try. Run
+again after an interruption, it goes on where it stopped; with another threshold it scores nothing
+anew. Exit status 1 means that some micrographs were left out; each is named with its reason.
 """
 
 import dataclasses
-import json
 import sys
-import time
 from collections.abc import Mapping, Sequence
+from dataclasses import field
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from experiments import _provenance
 from experiments._commandline import merged
 from jaxpick import methods
-from jaxpick.io.files import write_text
-from jaxpick.io.micrographs import find_micrographs
+from jaxpick.io.files import InputError
 from jaxpick.io.nouns import Picks
-from jaxpick.io.pick_folder import PickFolder, stem
-from jaxpick.io.report import write_pick_report
-from jaxpick.picking.picker import pick_files
+from jaxpick.io.pick_folder import PickFolder
+from jaxpick.picking.pick_all import pick_all, settle_threshold
+from jaxpick.picking.picker import find_jobs
 from jaxpick.spec import as_plain, build, require
+from jaxpick.weights.portable import fingerprint
 from jaxpick.weights.shipped import load_picker_weights
 
 
@@ -36,176 +34,82 @@ from jaxpick.weights.shipped import load_picker_weights
 class PickSpec:
     """Settings of one picking run; sizes in angstrom."""
 
-    micrographs: str = dataclasses.field(
-        metadata={"help": "file, folder, glob or RELION micrographs.star"}
-    )
-    diameter: float = dataclasses.field(
-        metadata={"help": "longest dimension of the particle, angstrom"}
-    )
-    out: str = dataclasses.field(metadata={"help": "folder to write"})
-    method: str = dataclasses.field(default=methods.DEFAULT, metadata={"help": "which picker"})
-    weights: str | None = dataclasses.field(
-        default=None, metadata={"help": "folder of weights; the shipped ones if left out"}
-    )
-    pixel_size: float | None = dataclasses.field(
-        default=None, metadata={"help": "angstrom; overrides the header"}
-    )
-    threshold: float | None = dataclasses.field(
+    micrographs: str = field(metadata={"help": "file, folder, glob or RELION micrographs.star"})
+    diameter: float = field(metadata={"help": "longest dimension of the particle, angstrom"})
+    out: str = field(metadata={"help": "folder to write"})
+    method: str = field(default=methods.DEFAULT, metadata={"help": "which picker"})
+    weights: str | None = field(default=None, metadata={"help": "folder; the shipped ones if null"})
+    pixel_size: float | None = field(default=None, metadata={"help": "angstrom; overrides headers"})
+    invert: bool = field(default=False, metadata={"help": "particles are bright"})
+    threshold: float | None = field(
         default=None, metadata={"help": "lowest score of a pick; the method's own if left out"}
     )
-    distance: float | None = dataclasses.field(
-        default=None,
-        metadata={"help": "least distance of two picks, angstrom; half the diameter if left out"},
+    distance: float | None = field(
+        default=None, metadata={"help": "least distance of two picks, angstrom; the method's own"}
     )
-    decode: Mapping[str, Any] = dataclasses.field(
+    decode: Mapping[str, Any] = field(
         default_factory=dict,
-        metadata={"help": "changes to the method's decoder: +decode.mass.cutoff=10.3"},
+        metadata={"help": "changes to the method's decoder, as {mass:{cutoff:10.3}}"},
     )
-    margin: float = dataclasses.field(
-        default=0.0, metadata={"help": "no picks this close to the border, angstrom"}
-    )
-    subpixel: bool = dataclasses.field(
-        default=False, metadata={"help": "keep fractions of pixels in STAR files"}
-    )
-    pictures: int = dataclasses.field(
-        default=24, metadata={"help": "pictures in the report, evenly chosen"}
-    )
-    overwrite: bool = dataclasses.field(
-        default=False, metadata={"help": "replace picks made with other settings"}
-    )
+    margin: float = field(default=0.0, metadata={"help": "border without picks, angstrom"})
+    subpixel: bool = field(default=False, metadata={"help": "fractions of pixels in STAR files"})
+    pictures: int = field(default=24, metadata={"help": "in the report at most, evenly chosen"})
+    overwrite: bool = field(default=False, metadata={"help": "replace picks of other settings"})
 
     def __post_init__(self) -> None:
-        require(self.diameter > 0, "diameter", self.diameter, "angstrom above 0")
-        require(
-            self.pixel_size is None or self.pixel_size > 0,
-            "pixel_size",
-            self.pixel_size,
-            "angstrom above 0",
-        )
-        require(
-            self.distance is None or self.distance > 0,
-            "distance",
-            self.distance,
-            "angstrom above 0",
-        )
+        for name in ("diameter", "pixel_size", "distance"):
+            value = getattr(self, name)
+            require(value is None or value > 0, name, value, "angstrom above 0")
         require(self.margin >= 0, "margin", self.margin, "angstrom, 0 or above")
-        require(
-            self.method in methods.NAMES,
-            "method",
-            self.method,
-            f"one of {', '.join(methods.NAMES)}",
-        )
+        require(self.pictures >= 0, "pictures", self.pictures, "0 or more")
+        known = f"one of {', '.join(methods.NAMES)}"
+        require(self.method in methods.NAMES, "method", self.method, known)
 
 
 def run(spec: PickSpec, truth: Sequence[Picks] = ()) -> int:
-    """Pick every micrograph; return 1 if any was left out, else 0. `truth` is only drawn into the report."""
+    """Pick every micrograph; return 1 if any was left out, else 0. `truth` is only drawn."""
     params, card = load_picker_weights(spec.method, spec.weights)
     method = methods.get(spec.method)
     trained = build(method.Spec, card.get("config", {}), "weights.config")
-    decode = build(
-        type(trained.decode), merged(as_plain(trained.decode), dict(spec.decode)), "decode"
-    )
-    if spec.distance is not None:
-        decode = dataclasses.replace(decode, distance_diameters=spec.distance / spec.diameter)
+    decode = _decoder(trained.decode, spec)
     picker = method.make_picker(trained, params, spec.diameter, decode, spec.margin)
-    threshold = picker.threshold if spec.threshold is None else spec.threshold
-    paths = find_micrographs(spec.micrographs)
     folder = PickFolder(
         path=Path(spec.out),
-        threshold=threshold,
+        threshold=picker.threshold if spec.threshold is None else spec.threshold,
         diameter_angstrom=spec.diameter,
         subpixel=spec.subpixel,
     )
-    settings = {
-        **as_plain(spec),
-        "threshold": threshold,
-        "weights_card": card.get("name", spec.weights),
-    }
-    folder.open(
-        {k: v for k, v in settings.items() if k not in ("micrographs", "overwrite", "pictures")},
-        spec.overwrite,
-    )
+    jobs = find_jobs(spec.micrographs, spec.pixel_size)
+    shared = ("method", "diameter", "pixel_size", "invert", "margin")
+    scoring = {name: getattr(spec, name) for name in shared} | {"decode": as_plain(decode)}
+    folder.open({"weights": fingerprint(params), **scoring}, spec.overwrite)
     _provenance.write(folder.path, spec)
-    found, problems = _pick_all(paths, folder, picker, spec)
-    if folder.threshold is None:
-        scores = [candidates.score for candidates in found.values()]
-        chosen = picker.choose_threshold(np.concatenate([np.zeros(0), *scores]))
-        folder = dataclasses.replace(folder, threshold=chosen)
-        for candidates in found.values():
-            folder.write_star(candidates)
-    _write_results(folder, found, problems, settings, spec, truth)
+    try:
+        found, problems = pick_all(jobs, picker, folder, spec.invert)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("pick: stopped; the same command goes on from here") from None
+    folder = settle_threshold(folder, picker, found)
+    settings = as_plain(spec) | {"threshold": folder.threshold, "weights_card": card.get("name")}
+    counts = folder.write_totals(found, problems, settings)
+    if not found:
+        raise InputError(f"none of {len(jobs)} micrographs could be picked; {problems[0]}")
+    folder.write_report(found, problems, settings, spec.pictures, truth)
+    for problem in problems:
+        print(f"left out: {problem}", file=sys.stderr)
+    left_out = f" ({len(problems)} left out)" if problems else ""
+    print(f"{sum(counts.values())} picks in {len(counts)} micrographs{left_out} -> {folder.path}")
     return 1 if problems else 0
 
 
-def _pick_all(
-    paths: list[Path], folder: PickFolder, picker: object, spec: PickSpec
-) -> tuple[dict[str, Picks], list[str]]:
-    found = {path.name: old for path in paths if (old := folder.finished(path.name)) is not None}
-    if found:
-        print(f"{len(found)} of {len(paths)} micrographs were finished before")
-    left = [path for path in paths if path.name not in found]
-    problems: list[str] = []
-    start = time.monotonic()
-    for done, outcome in enumerate(pick_files(left, picker, spec.pixel_size), start=1):  # type: ignore[arg-type]
-        if outcome.candidates is None or outcome.working is None:
-            problems.append(outcome.problem)
-            print(f"left out: {outcome.problem}", file=sys.stderr)
-            continue
-        working = outcome.working
-        folder.save(outcome.candidates, np.asarray(working.image), working.coordinates.scale_x)
-        found[outcome.path.name] = outcome.candidates
-        rate = done / (time.monotonic() - start)
-        count = len(folder.above(outcome.candidates))
-        print(
-            f"{done}/{len(left)} {outcome.path.name}: {count} picks; {rate:.2f}/s, {(len(left) - done) / rate:.0f} s left",
-            flush=True,
-        )
-    return {path.name: found[path.name] for path in paths if path.name in found}, problems
-
-
-def _write_results(
-    folder: PickFolder,
-    found: dict[str, Picks],
-    problems: list[str],
-    settings: dict,
-    spec: PickSpec,
-    truth: Sequence[Picks],
-) -> None:
-    folder.write_totals(list(found.values()))
-    counts = {name: len(folder.above(candidates)) for name, candidates in found.items()}
-    summary = {
-        "settings": settings,
-        "threshold": folder.threshold,
-        "picks": counts,
-        "total": sum(counts.values()),
-        "left_out": problems,
-    }
-    write_text(folder.path / "pick.json", json.dumps(summary, indent=1))
-    shown = (
-        [
-            list(found)[i]
-            for i in np.unique(
-                np.linspace(0, len(found) - 1, min(spec.pictures, len(found))).astype(int)
-            )
-        ]
-        if found
-        else []
-    )
-    known = {stem(picks.micrograph): picks for picks in truth}
-    panels = [folder.panel(found[name], known.get(stem(name))) for name in shown]
-    scores = np.concatenate([c.score for c in found.values()]) if found else np.zeros(0)
-    write_pick_report(
-        folder.path / "report.html",
-        panels,
-        counts,
-        scores,
-        folder.threshold or 0.0,
-        settings,
-        problems,
-    )
-    print(
-        f"{sum(counts.values())} picks in {len(counts)} micrographs -> {folder.path}/picks.star, report.html"
-    )
+def _decoder(trained: Any, spec: PickSpec) -> Any:
+    """Return the method's decoder with the changes that were asked for."""
+    plain = as_plain(trained)
+    changes: dict[str, Any] = {}
+    if spec.distance is not None:
+        changes["distance_diameters"] = spec.distance / spec.diameter
+    if spec.threshold is not None and "candidate_threshold" in plain:
+        changes["candidate_threshold"] = min(spec.threshold, plain["candidate_threshold"])
+    return build(type(trained), merged(plain | changes, dict(spec.decode)), "decode")
 
 
 if __name__ == "__main__":

@@ -1,13 +1,15 @@
 """The folder that `pick` writes: one STAR file a micrograph, all candidates, the totals and the
 report.
 
-A micrograph is finished when its STAR file stands there; it is written last, after its candidates
-and its picture, so an interrupted run goes on where it stopped. Where the threshold is found from
-all micrographs together, the picture is the last, and the STAR files follow when all are done.
+A micrograph is finished when its record stands in `candidates/`: it is written after the table of
+candidates and the picture, and names size and time of the file they were made from, so that an
+interrupted run goes on where it stopped and a changed micrograph is picked again. STAR files follow
+from the candidates and the threshold; another threshold needs no other scores.
 """
 
 import dataclasses
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,9 +18,14 @@ import numpy as np
 from jaxtyping import Float
 
 from jaxpick.io.coordinates import read_picks, write_picks
-from jaxpick.io.files import InputError, write_text
+from jaxpick.io.files import InputError
+from jaxpick.io.names import match_names
 from jaxpick.io.nouns import Picks, make_picks
-from jaxpick.io.report import Panel, write_picture
+from jaxpick.io.report import Panel, write_pick_report, write_picture
+from jaxpick.io.star import save_text
+
+_SUFFIXES = (".gz", ".bz2", ".mrc", ".mrcs", ".map", ".tif", ".tiff", ".png", ".jpg", ".jpeg")
+_TOTAL = "picks"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -37,49 +44,86 @@ class PickFolder:
     diameter_angstrom: float
     subpixel: bool = False
 
-    def open(self, settings: Mapping[str, Any], overwrite: bool) -> None:
-        """Create the folder, or check that what it holds was made with the same settings.
+    def open(self, scoring: Mapping[str, Any], overwrite: bool) -> None:
+        """Create the folder, or check that what it holds was scored with the same settings.
+
+        Args:
+            scoring: settings that candidates depend on, as plain data.
+            overwrite: drop candidates that were scored with other settings.
 
         Raises:
-            InputError: when other settings made it and `overwrite` is false.
+            InputError: when other settings made it and `overwrite` is false, or it is no folder.
         """
-        record = self.path / "settings.json"
-        text = json.dumps(settings, sort_keys=True, indent=1)
-        if record.exists() and record.read_text(encoding="utf-8") != text:
-            if not overwrite:
-                raise InputError(
-                    f"{self.path}: holds picks made with other settings; give another out= or say overwrite=true"
-                )
-            for old in [*self.path.glob("*.star"), *(self.path / "candidates").glob("*.csv")]:
-                old.unlink()
-        write_text(record, text)
+        if self.path.exists() and not self.path.is_dir():
+            raise InputError(f"{self.path}: is a file; expected a folder to write (out=FOLDER)")
+        path = self.path / "settings.json"
+        kept = {"threshold": self.threshold, "subpixel": self.subpixel}
+        new = json.loads(json.dumps({"scoring": scoring, "picks": kept}))
+        old = _read_json(path)
+        if old.get("scoring", new["scoring"]) != new["scoring"] and not overwrite:
+            differing = _differing(old["scoring"], new["scoring"])
+            raise InputError(
+                f"{self.path}: holds picks made with another {differing}; give another out= or "
+                "say overwrite=true"
+            )
+        if old and old != new:
+            self._remove(candidates=old.get("scoring") != new["scoring"])
+        save_text(path, json.dumps(new, indent=1) + "\n")
 
     def star(self, name: str) -> Path:
         """Return the STAR file of a micrograph."""
         return self.path / f"{stem(name)}.star"
 
-    def finished(self, name: str) -> Picks | None:
-        """Return the candidates of a finished micrograph, None if it is not finished."""
-        table = self._table(name)
-        picture = self._picture(name).with_suffix(".json")
-        last = picture if self.threshold is None else self.star(name)
-        if not (last.exists() and table.exists()):
-            return None
-        read = read_picks(table)
-        return read[0] if read else make_picks(name, np.zeros(0), np.zeros(0))
+    def finished(self, name: str, source: Path) -> Picks | None:
+        """Return the candidates of a finished micrograph, None if it is not finished.
 
-    def save(self, candidates: Picks, image: Float[np.ndarray, "y x"], scale: float) -> None:
-        """Write candidates, picture and, last, the STAR file (with a threshold) of one micrograph.
+        Args:
+            name: of the micrograph within the run.
+            source: its file; one that changed since is not finished.
+        """
+        record = _read_json(self._record(name))
+        if not record or record.get("source") != _fingerprint(source):
+            return None
+        try:
+            read = read_picks(self._table(name))
+        except InputError:
+            return None
+        picks = read[0] if read else make_picks(name, np.zeros(0), np.zeros(0))
+        return dataclasses.replace(
+            picks,
+            micrograph=name,
+            pixel_size_angstrom=record["pixel_size_angstrom"],
+            method=record["method"],
+        )
+
+    def save(
+        self, candidates: Picks, source: Path, image: Float[np.ndarray, "y x"], scale: float
+    ) -> None:
+        """Write candidates, picture, record and, with a threshold, the STAR file of a micrograph.
 
         Args:
             candidates: all candidates of the micrograph.
+            source: the micrograph's file.
             image: what the report shows: the working image.
             scale: micrograph pixels per pixel of `image`.
+
+        Raises:
+            InputError: when the folder cannot be written or the disk is full.
         """
-        write_picks([candidates], self._table(candidates.micrograph))
-        picture = self._picture(candidates.micrograph)
-        shown = write_picture(picture, image)
-        write_text(picture.with_suffix(".json"), json.dumps({"scale": shown / scale}))
+        name = candidates.micrograph
+        write_picks([candidates], self._table(name))
+        picture = self._picture(name)
+        try:
+            shown = write_picture(picture, image)
+        except OSError as error:
+            raise InputError(f"{picture}: cannot be written ({error.strerror})") from error
+        record = {
+            "source": _fingerprint(source),
+            "pixel_size_angstrom": candidates.pixel_size_angstrom,
+            "method": candidates.method,
+            "picture_scale": shown / scale,
+        }
+        save_text(self._record(name), json.dumps(record))
         if self.threshold is not None:
             self.write_star(candidates)
 
@@ -94,39 +138,148 @@ class PickFolder:
             return candidates
         return candidates.select(candidates.score >= self.threshold)
 
-    def panel(self, candidates: Picks, truth: Picks | None = None) -> Panel:
-        """Return the report's panel of a finished micrograph."""
-        picture = self._picture(candidates.micrograph)
-        pixel = candidates.pixel_size_angstrom or 1.0
+    def write_totals(
+        self, found: Mapping[str, Picks], problems: Sequence[str], settings: Mapping[str, Any]
+    ) -> dict[str, int]:
+        """Write `picks.star` (picks), `picks.csv` (all candidates) and `pick.json`.
+
+        Args:
+            found: candidates by micrograph.
+            problems: one sentence for each micrograph that was left out.
+            settings: of the run, as plain data.
+
+        Returns:
+            The number of picks in each micrograph.
+        """
+        kept = {name: self.above(candidates) for name, candidates in found.items()}
+        counts = {name: len(picks) for name, picks in kept.items()}
+        write_picks(list(kept.values()), self.path / f"{_TOTAL}.star", subpixel=self.subpixel)
+        write_picks(list(found.values()), self.path / f"{_TOTAL}.csv")
+        summary = {
+            "settings": dict(settings),
+            "threshold": self.threshold,
+            "total": sum(counts.values()),
+            "micrographs": len(found),
+            "candidates": sum(len(candidates) for candidates in found.values()),
+            "left_out": list(problems),
+            "picks": counts,
+        }
+        save_text(self.path / "pick.json", json.dumps(summary, indent=1, default=str) + "\n")
+        return counts
+
+    def write_report(
+        self,
+        found: Mapping[str, Picks],
+        problems: Sequence[str],
+        settings: Mapping[str, Any],
+        num_pictures: int,
+        truth: Sequence[Picks] = (),
+    ) -> None:
+        """Write `report.html` with pictures of some micrographs, evenly chosen.
+
+        Args:
+            found: candidates by micrograph.
+            problems: one sentence for each micrograph that was left out.
+            settings: of the run, shown as a table.
+            num_pictures: at most.
+            truth: known particles, drawn beside the picks.
+        """
+        by_name = {picks.micrograph: picks for picks in truth}
+        pairs = match_names(list(found), list(by_name)).pairs
+        known = {name: by_name[pair] for name, pair in pairs.items()}
+        names = list(found)
+        shown = np.unique(np.linspace(0, len(names) - 1, min(num_pictures, len(names))).astype(int))
+        panels = [self._panel(found[names[i]], known.get(names[i])) for i in shown]
+        scores = np.concatenate([np.zeros(0), *(picks.score for picks in found.values())])
+        counts = {name: len(self.above(candidates)) for name, candidates in found.items()}
+        threshold = 0.0 if self.threshold is None else self.threshold
+        path = self.path / "report.html"
+        try:
+            write_pick_report(path, panels, counts, scores, threshold, settings, problems)
+        except OSError as error:
+            raise InputError(f"{path}: cannot be written ({error.strerror})") from error
+
+    def _panel(self, candidates: Picks, truth: Picks | None) -> Panel:
+        name = candidates.micrograph
         known = {} if truth is None else {"truth_x": truth.x, "truth_y": truth.y}
         return Panel(
-            name=candidates.micrograph,
-            png=picture,
-            scale=json.loads(picture.with_suffix(".json").read_text())["scale"],
+            name=name,
+            picture=self._picture(name),
+            scale=_read_json(self._record(name))["picture_scale"],
             x=candidates.x,
             y=candidates.y,
             score=candidates.score,
-            radius_px=self.diameter_angstrom / pixel / 2,
+            radius_px=self.diameter_angstrom / (candidates.pixel_size_angstrom or 1.0) / 2,
             **known,
         )
 
-    def write_totals(self, candidates: Sequence[Picks]) -> None:
-        """Write `picks.star` (above the threshold) and `picks.csv` (all candidates) of all micrographs."""
-        write_picks(
-            [self.above(c) for c in candidates], self.path / "picks.star", subpixel=self.subpixel
-        )
-        write_picks(candidates, self.path / "picks.csv")
+    def _remove(self, candidates: bool) -> None:
+        """Remove the STAR files of recorded micrographs, and their records; others' files stay."""
+        for record in (self.path / "candidates").glob("*.json"):
+            (self.path / f"{record.stem}.star").unlink(missing_ok=True)
+            if candidates:
+                record.unlink()
 
     def _table(self, name: str) -> Path:
         return self.path / "candidates" / f"{stem(name)}.csv"
 
+    def _record(self, name: str) -> Path:
+        return self.path / "candidates" / f"{stem(name)}.json"
+
     def _picture(self, name: str) -> Path:
-        return self.path / "pictures" / f"{stem(name)}.png"
+        return self.path / "pictures" / f"{stem(name)}.jpg"
 
 
 def stem(name: str) -> str:
-    """Return a micrograph's name without its folder and its (possibly double) suffix."""
-    base = Path(name).name
-    for suffix in (".gz", ".bz2", ".mrc", ".mrcs", ".tif", ".tiff", ".png", ".jpg", ".jpeg"):
-        base = base.removesuffix(suffix)
+    """Return a micrograph's name as one file name without its (possibly double) suffix."""
+    base = name.replace(os.sep, "__")
+    for suffix in _SUFFIXES:
+        if base.lower().endswith(suffix):
+            base = base[: -len(suffix)]
     return base
+
+
+def output_names(paths: Sequence[Path]) -> dict[Path, str]:
+    """Return a name for each micrograph: its file's, with as many folders as tell it from others.
+
+    Raises:
+        InputError: when two micrographs would write the same file.
+    """
+    names = {path: path.name for path in paths}
+    for depth in range(2, 2 + max((len(path.parts) for path in paths), default=0)):
+        shared = _shared(names)
+        if not shared:
+            break
+        names |= {path: str(Path(*path.absolute().parts[-depth:])) for path in shared}
+    for path in [*_shared(names), *(path for path in paths if stem(names[path]) == _TOTAL)]:
+        raise InputError(
+            f"{path}: its picks would be written to {stem(names[path])}.star, as others are; "
+            "expected micrographs whose names differ in more than the suffix"
+        )
+    return names
+
+
+def _shared(names: Mapping[Path, str]) -> list[Path]:
+    by_stem: dict[str, list[Path]] = {}
+    for path, name in names.items():
+        by_stem.setdefault(stem(name), []).append(path)
+    return [path for paths in by_stem.values() if len(paths) > 1 for path in paths]
+
+
+def _fingerprint(source: Path) -> list[int]:
+    status = source.stat()
+    return [status.st_size, status.st_mtime_ns]
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    """Return a record that this program wrote; nothing if it is not there or damaged."""
+    try:
+        read = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return read if isinstance(read, dict) else {}
+
+
+def _differing(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
+    return ", ".join(names)

@@ -1,7 +1,8 @@
 """The picture report: one self-contained HTML page of micrographs with their picks.
 
-Pictures are low-passed working images as embedded PNG; circles are drawn over them as SVG, one for every candidate, so
-that the slider shows what another threshold would pick. Nothing is loaded from elsewhere.
+Pictures are low-passed working images as embedded JPEG; circles are drawn over them as SVG, one for
+every candidate, so that the slider shows what another threshold would pick. Nothing is loaded from
+elsewhere.
 """
 
 import base64
@@ -9,7 +10,8 @@ import dataclasses
 import html
 import io
 import json
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,9 @@ from jaxtyping import Float
 from PIL import Image
 
 from jaxpick.io.files import replacing, write_text
+from jaxpick.io.report_page import PAGE
+
+SLIDER_STEPS = 200
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -25,7 +30,7 @@ class Panel:
 
     Attributes:
         name: caption.
-        png: file with the picture, read when the report is written.
+        picture: file with the picture, read when the report is written.
         scale: picture pixels per micrograph pixel.
         x, y: candidates in micrograph pixels.
         score: of each candidate.
@@ -34,7 +39,7 @@ class Panel:
     """
 
     name: str
-    png: Path
+    picture: Path
     scale: float
     x: np.ndarray
     y: np.ndarray
@@ -45,23 +50,24 @@ class Panel:
 
 
 def write_picture(path: Path | str, image: Float[np.ndarray, "y x"], max_px: int = 900) -> float:
-    """Write a grey 8-bit PNG of a normalised image (3 standard deviations around the mean), at most `max_px` wide.
+    """Write a grey 8-bit picture of an image, 3 standard deviations around its mean.
+
+    The file is a third of a PNG's size at the quality used. Images larger than `max_px` are made
+    smaller, those under half of it larger.
 
     Returns:
         The scale: picture pixels per image pixel.
     """
     spread = 3 * float(np.std(image)) + 1e-9
-    grey = np.clip((image - float(np.mean(image))) / spread * 127.5 + 127.5, 0, 255).astype(
-        np.uint8
-    )
+    grey = (image - float(np.mean(image))) * (127.5 / spread) + 127.5
     longest = max(image.shape)
     scale = max_px / longest if longest > max_px or longest < max_px / 2 else 1.0
-    picture = Image.fromarray(grey)
+    picture = Image.fromarray(np.clip(grey, 0, 255).astype(np.uint8))
     size = (max(round(image.shape[1] * scale), 1), max(round(image.shape[0] * scale), 1))
     if scale != 1.0:
         picture = picture.resize(size, Image.Resampling.BICUBIC)
     with replacing(path) as temporary:
-        picture.save(temporary)
+        picture.save(temporary, format="JPEG", quality=85)
     return size[0] / image.shape[1]
 
 
@@ -81,69 +87,116 @@ def write_pick_report(
         counts: micrograph -> number of picks at the threshold, of all micrographs.
         scores: scores of all candidates of all micrographs.
         threshold: the threshold that was used.
-        settings: name -> value, shown as a table.
+        settings: name -> value, shown as a table; what is None or empty is left out.
         problems: one sentence for each micrograph that was left out.
     """
-    lowest = float(np.min(scores)) if len(scores) else 0.0
-    highest = float(np.max(scores)) if len(scores) else 1.0
+    micrographs = "1 micrograph" if len(counts) == 1 else f"{len(counts)} micrographs"
+    shown = f" Pictures of {len(panels)}." if len(panels) < len(counts) else ""
     body = [
         "<h1>Picks</h1>",
-        f"<p>{sum(counts.values())} picks in {len(counts)} micrographs at threshold {threshold:.3g}.</p>",
+        f"<p>{sum(counts.values())} picks in {micrographs} at threshold {threshold:.4g}.{shown}</p>",
         _problems(problems),
-        f'<p class="bar"><label>threshold <input id="cut" type="range" min="{lowest:.4f}" max="{highest:.4f}"'
-        f' step="0.005" value="{threshold:.4f}"></label> <output id="shown"></output></p>',
+        _slider(scores, threshold),
         '<section class="panels">' + "".join(_panel(panel) for panel in panels) + "</section>",
         "<h2>Scores of all candidates</h2>",
         histogram_svg(scores, threshold),
         "<h2>Picks in each micrograph</h2>",
-        _table(("micrograph", "picks"), counts.items()),
+        _count_table(counts),
         "<h2>Settings</h2>",
-        _table(("setting", "value"), settings.items()),
+        _table(("setting", "value"), [(k, v) for k, v in settings.items() if v not in (None, {})]),
     ]
-    write_text(path, _PAGE.replace("BODY", "\n".join(body)))
+    write_text(path, PAGE.replace("BODY", "\n".join(body)))
+
+
+def slider_values(scores: np.ndarray, threshold: float) -> Float[np.ndarray, " step"]:
+    """Return thresholds to try, the one that was used among them, a round step apart."""
+    lowest = min([threshold, *([float(np.min(scores))] if len(scores) else [])])
+    highest = max([threshold, *([float(np.max(scores))] if len(scores) else [])])
+    step = _round_up((highest - lowest) / SLIDER_STEPS) if highest > lowest else 0.01
+    below = math.ceil((threshold - lowest) / step - 1e-9)
+    above = math.ceil((highest - threshold) / step - 1e-9)
+    return threshold + step * np.arange(-below, above + 1)
 
 
 def histogram_svg(scores: np.ndarray, threshold: float, bins: int = 50) -> str:
-    """Return an inline SVG histogram of scores with a line at the threshold."""
+    """Return an inline SVG histogram of scores with its axes and a line at the threshold."""
     if not len(scores):
         return "<p>No candidates.</p>"
-    heights, edges = np.histogram(scores, bins=bins)
-    width, height, left, bottom = 640, 180, 50, 30
-    step, span = (width - left) / bins, max(edges[-1] - edges[0], 1e-9)
-    tallest = max(int(heights.max()), 1)
+    low, high = min(float(np.min(scores)), threshold), max(float(np.max(scores)), threshold)
+    heights, edges = np.histogram(scores, bins=bins, range=(low, max(high, low + 1e-6)))
+    tallest, span = max(int(heights.max()), 1), edges[-1] - edges[0]
+    # The plot is 600 x 180 with its origin at (60, 190); the script moves the line alike.
     bars = "".join(
-        f'<rect x="{left + i * step:.1f}" y="{height - h / tallest * height:.1f}" width="{step * 0.9:.1f}"'
-        f' height="{h / tallest * height:.1f}"/>'
+        f'<rect x="{60 + 600 * i / bins:.1f}" y="{190 - 180 * h / tallest:.1f}"'
+        f' width="{540 / bins:.1f}" height="{180 * h / tallest:.1f}"/>'
         for i, h in enumerate(heights)
     )
-    at = left + (threshold - edges[0]) / span * (width - left)
-    line = f'<line class="cut" x1="{at:.1f}" x2="{at:.1f}" y1="0" y2="{height}"/>'
-    ticks = "".join(
-        f'<text x="{left + f * (width - left):.0f}" y="{height + 18}" text-anchor="middle">{edges[0] + f * span:.2f}</text>'
-        for f in (0, 0.25, 0.5, 0.75, 0.97)
+    x_ticks = "".join(
+        f'<text x="{60 + 600 * (value - low) / span:.1f}" y="208" text-anchor="middle">{value:.4g}</text>'
+        for value in ticks(low, high)
     )
-    top = f'<text x="{left - 6}" y="12" text-anchor="end">{tallest}</text>'
-    return f'<svg class="histogram" viewBox="0 0 {width} {height + bottom}">{bars}{line}{ticks}{top}</svg>'
+    y_ticks = "".join(
+        f'<text x="54" y="{194 - 180 * value / tallest:.1f}" text-anchor="end">{value:.4g}</text>'
+        f'<path class="grid" d="M60 {190 - 180 * value / tallest:.1f}h600"/>'
+        for value in ticks(0, tallest)
+        if value == int(value)
+    )
+    at = 60 + 600 * (threshold - low) / span
+    return (
+        f'<svg class="histogram" viewBox="0 0 680 230" data-low="{low}" data-span="{span}">{y_ticks}{bars}'
+        f'<line class="cut" x1="{at:.1f}" x2="{at:.1f}" y1="6" y2="190"/>{x_ticks}'
+        '<text x="360" y="226" text-anchor="middle">score</text>'
+        '<text transform="translate(12 100) rotate(-90)" text-anchor="middle">candidates</text></svg>'
+    )
+
+
+def ticks(low: float, high: float) -> Float[np.ndarray, " tick"]:
+    """Return some five round numbers from `low` to `high`."""
+    step = _round_up((high - low) / 6) if high > low else 1.0
+    return step * np.arange(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)
+
+
+def _round_up(value: float) -> float:
+    """Return the next of 1, 2, 5, 10, 20, 50 ... at any scale."""
+    power = 10.0 ** math.floor(math.log10(value))
+    return next(m * power for m in (1, 2, 5, 10) if m * power >= value * (1 - 1e-9))
+
+
+def _slider(scores: np.ndarray, threshold: float) -> str:
+    """Return the bar with the slider; what each of its positions picks is stored beside it."""
+    values = slider_values(scores, threshold)
+    # Rounding in the last digit must not lose the scores that lie exactly on a threshold.
+    at_least = len(scores) - np.searchsorted(np.sort(scores), values - 1e-9, side="left")
+    used = int(np.argmin(np.abs(values - threshold)))
+    data = f"data-values='{json.dumps([float(f'{v:.6g}') for v in values])}'"
+    return (
+        f'<p class="bar"><label for="cut">threshold</label> <input id="cut" type="range" min="0"'
+        f' max="{len(values) - 1}" step="1" value="{used}" {data} data-counts="{at_least.tolist()}">'
+        ' <output id="shown" for="cut"></output>'
+        ' <label><input id="circles" type="checkbox" checked> circles</label></p>'
+    )
 
 
 def _panel(panel: Panel) -> str:
-    data = panel.png.read_bytes()
+    data = panel.picture.read_bytes()
     width, height = Image.open(io.BytesIO(data)).size
     radius = panel.radius_px * panel.scale
     circles = "".join(
-        f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}" data-s="{s:.4f}"/>'
+        f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}" data-s="{s:.6g}"/>'
         for x, y, s in zip(panel.x * panel.scale, panel.y * panel.scale, panel.score, strict=True)
     )
     crosses = "".join(
-        f'<path d="M{x - 3:.1f} {y:.1f}h6M{x:.1f} {y - 3:.1f}v6"/>'
+        f'<path d="M{x - 4:.1f} {y:.1f}h8M{x:.1f} {y - 4:.1f}v8"/>'
         for x, y in zip(panel.truth_x * panel.scale, panel.truth_y * panel.scale, strict=True)
     )
     source = base64.b64encode(data).decode()
+    name = html.escape(panel.name)
     legend = " · crosses: truth" if len(panel.truth_x) else ""
     return (
-        f'<figure><div class="picture"><img alt="" width="{width}" height="{height}" src="data:image/png;base64,{source}">'
-        f'<svg viewBox="0 0 {width} {height}"><g class="picks">{circles}</g><g class="truth">{crosses}</g></svg></div>'
-        f'<figcaption>{html.escape(panel.name)} · <span class="count"></span> picks shown{legend}</figcaption></figure>'
+        f'<figure><div class="picture"><img alt="{name}" width="{width}" height="{height}"'
+        f' src="data:image/jpeg;base64,{source}"><svg viewBox="0 0 {width} {height}">'
+        f'<g class="picks">{circles}</g><g class="truth">{crosses}</g></svg></div>'
+        f'<figcaption>{name} · <span class="count"></span> picks{legend}</figcaption></figure>'
     )
 
 
@@ -154,51 +207,23 @@ def _problems(problems: Sequence[str]) -> str:
     return f'<div class="problems"><p>Left out:</p><ul>{items}</ul></div>'
 
 
-def _table(header: tuple[str, str], rows: object) -> str:
+def _count_table(counts: Mapping[str, int]) -> str:
+    most = max([1, *counts.values()])
+    rows = "".join(
+        f'<tr><td>{html.escape(name)}</td><td class="number">{count}</td>'
+        f'<td><div class="share" style="width:{160 * count / most:.0f}px"></div></td></tr>'
+        for name, count in counts.items()
+    )
+    return f"<table><tr><th>micrograph</th><th>picks</th><th></th></tr>{rows}</table>"
+
+
+def _table(header: tuple[str, str], rows: Iterable[tuple[str, object]]) -> str:
     cells = "".join(
-        f"<tr><td>{html.escape(str(name))}</td><td>{html.escape(_shown(value))}</td></tr>"
-        for name, value in rows  # type: ignore[attr-defined]
+        f"<tr><td>{html.escape(name)}</td><td>{html.escape(_shown(value))}</td></tr>"
+        for name, value in rows
     )
     return f"<table><tr><th>{header[0]}</th><th>{header[1]}</th></tr>{cells}</table>"
 
 
 def _shown(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, default=str)
-
-
-_PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>jaxpick: picks</title>
-<style>
-:root { color-scheme: light; }
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 1280px; padding: 0 1em; color: #1b1f24; background: #fff; }
-h1, h2 { font-weight: 600; margin: 1.2em 0 .4em; }
-.bar { position: sticky; top: 0; background: #fff; padding: .5em 0; z-index: 1; border-bottom: 1px solid #d8dee4; }
-.bar input { width: 20em; vertical-align: middle; }
-.panels { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(560px, 100%), 1fr)); gap: 1.2em; }
-figure { margin: 0; } figcaption { color: #57606a; overflow-wrap: anywhere; }
-.picture { position: relative; line-height: 0; } .picture img { width: 100%; height: auto; }
-.picture svg { position: absolute; inset: 0; width: 100%; height: 100%; }
-.picks circle { fill: none; stroke: #2ee62e; stroke-width: 1.5; } .truth path { stroke: #ffb000; stroke-width: 1.2; fill: none; }
-table { border-collapse: collapse; } td, th { text-align: left; padding: .15em 1.5em .15em 0; border-bottom: 1px solid #eaeef2; overflow-wrap: anywhere; }
-.histogram { max-width: 640px; } .histogram rect { fill: #4c78a8; } .histogram .cut { stroke: #d62728; stroke-width: 2; } .histogram text { font-size: 12px; fill: #57606a; }
-.problems { background: #fff8c5; padding: .2em 1em; }
-@media print { .bar { display: none; } }
-</style></head><body>
-BODY
-<script>
-const cut = document.getElementById("cut"), shown = document.getElementById("shown");
-function draw() {
-  shown.value = Number(cut.value).toFixed(3);
-  for (const figure of document.querySelectorAll("figure")) {
-    let count = 0;
-    for (const circle of figure.querySelectorAll(".picks circle")) {
-      const on = Number(circle.dataset.s) >= Number(cut.value);
-      circle.style.display = on ? "" : "none"; count += on;
-    }
-    figure.querySelector(".count").textContent = count;
-  }
-}
-cut.addEventListener("input", draw); draw();
-</script></body></html>
-"""

@@ -5,6 +5,7 @@ computation sets the pace; at most `ahead` micrographs are in memory, whatever t
 """
 
 import concurrent.futures
+import dataclasses
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple, Protocol, runtime_checkable
@@ -13,8 +14,9 @@ import numpy as np
 from jaxtyping import Float
 
 from jaxpick.io.files import InputError
-from jaxpick.io.micrographs import read_micrograph
+from jaxpick.io.micrographs import find_micrographs, list_pixel_sizes, read_micrograph
 from jaxpick.io.nouns import Micrograph, Picks
+from jaxpick.io.pick_folder import output_names
 from jaxpick.preprocess.working import WorkingImage
 
 
@@ -46,45 +48,71 @@ class Picker(Protocol):
         ...
 
 
+class Job(NamedTuple):
+    """One micrograph to pick: its file, its name within the run, and what overrides its header."""
+
+    path: Path
+    name: str
+    pixel_size_angstrom: float | None = None
+
+
+def find_jobs(pattern: str | Path, pixel_size_angstrom: float | None = None) -> list[Job]:
+    """Return a job for each micrograph that a file, folder, glob or RELION list names.
+
+    The pixel size given comes first, then the list's; the header's is left to the reader.
+
+    Raises:
+        InputError: when there are none, or two would write the same file.
+    """
+    names, listed = output_names(find_micrographs(pattern)), list_pixel_sizes(pattern)
+    return [
+        Job(path, name, pixel_size_angstrom or listed.get(path)) for path, name in names.items()
+    ]
+
+
 class Outcome(NamedTuple):
     """What became of one micrograph: its working image and candidates, or the sentence that says why not."""
 
-    path: Path
+    job: Job
     working: WorkingImage | None
     candidates: Picks | None
     problem: str
 
 
 def pick_files(
-    paths: Iterable[Path], picker: Picker, pixel_size_angstrom: float | None = None, ahead: int = 2
+    jobs: Iterable[Job], picker: Picker, invert: bool = False, ahead: int = 2
 ) -> Iterator[Outcome]:
     """Run a picker over micrograph files in their order; a file that cannot be used does not stop the others.
 
     Args:
-        paths: micrograph files.
+        jobs: micrographs.
         picker: the method.
-        pixel_size_angstrom: overrides the headers.
+        invert: particles are bright in these micrographs.
         ahead: how many micrographs are read and prepared in advance.
     """
 
-    def load(path: Path) -> WorkingImage:
-        return picker.prepare(read_micrograph(path, pixel_size_angstrom))
+    def load(job: Job) -> WorkingImage:
+        micrograph = read_micrograph(job.path, job.pixel_size_angstrom)
+        image = -micrograph.image if invert else micrograph.image
+        return picker.prepare(dataclasses.replace(micrograph, name=job.name, image=image))
 
     with concurrent.futures.ThreadPoolExecutor(max_workers=1) as reader:
-        waiting: list[tuple[Path, concurrent.futures.Future[WorkingImage]]] = []
-        for path in paths:
-            waiting.append((path, reader.submit(load, path)))
-            if len(waiting) > ahead:
+        waiting: list[tuple[Job, concurrent.futures.Future[WorkingImage]]] = []
+        try:
+            for job in jobs:
+                waiting.append((job, reader.submit(load, job)))
+                if len(waiting) > ahead:
+                    yield _finish(*waiting.pop(0), picker)
+            while waiting:
                 yield _finish(*waiting.pop(0), picker)
-        for path, future in waiting:
-            yield _finish(path, future, picker)
+        finally:
+            for _, future in waiting:
+                future.cancel()
 
 
-def _finish(
-    path: Path, future: "concurrent.futures.Future[WorkingImage]", picker: Picker
-) -> Outcome:
+def _finish(job: Job, future: "concurrent.futures.Future[WorkingImage]", picker: Picker) -> Outcome:
     try:
         working = future.result()
     except (InputError, OSError) as error:
-        return Outcome(path, None, None, str(error))
-    return Outcome(path, working, picker.candidates(working), "")
+        return Outcome(job, None, None, str(error))
+    return Outcome(job, working, picker.candidates(working), "")

@@ -2,7 +2,9 @@
 
 Motion correction and conversion leave rows and columns that repeat a neighbour or hold one value.
 There the difference of adjacent rows (columns) all but vanishes, while noise gives every measured
-pair much the same; JPEG compression leaves a hundredth of it.
+pair much the same; JPEG compression leaves a hundredth of it. Where the micrograph was filtered
+afterwards, the border fades into the image, and over the edge into the opposite side: what lies
+outside repeated lines is border too, and so is what is still too smooth inside them.
 """
 
 from typing import TypeAlias
@@ -15,14 +17,14 @@ from jaxpick.typing import HostImage
 # First row, last row + 1, first column, last column + 1, in pixels of the micrograph.
 Box: TypeAlias = tuple[int, int, int, int]
 
-_REPEATED_SHARE = 0.1
+_REPEATED, _SMOOTH = 0.1, 0.5  # shares of the usual difference of adjacent lines
+_RUN_LINES = 4  # repeated lines that make a border which does not reach the edge
+_WIDEST_SHARE = 0.125  # of an axis
 _SAMPLES = 128
 
 
 def usable_box(image: HostImage) -> Box:
     """Return the rows and columns inside all repeated or constant borders.
-
-    An image that would not keep half of an axis is taken whole: it is smooth, not bordered.
 
     Args:
         image: micrograph; some hundred samples of each row and column are looked at.
@@ -35,10 +37,20 @@ def usable_box(image: HostImage) -> Box:
 
 def _usable_range(differences: Float[np.ndarray, " pair"]) -> tuple[int, int]:
     size = len(differences) + 1
-    measured = np.flatnonzero(differences > _REPEATED_SHARE * np.median(differences))
-    if not len(measured):
-        return 0, size
-    first, end = int(measured[0]), int(measured[-1]) + 2
-    # Beside a constant border the last of its rows differs from the next, but is constant too.
-    first, end = first + (first > 0), end - (end < size)
-    return (first, end) if end - first >= size / 2 else (0, size)
+    return _border_lines(differences), size - _border_lines(differences[::-1])
+
+
+def _border_lines(differences: Float[np.ndarray, " pair"]) -> int:
+    """Count the lines of the border at the beginning, given the differences of adjacent lines."""
+    usual = float(np.median(differences)) if len(differences) else 0.0
+    repeated = differences[: int(len(differences) * _WIDEST_SHARE)] < _REPEATED * usual
+    runs = np.lib.stride_tricks.sliding_window_view(np.pad(repeated, (0, _RUN_LINES)), _RUN_LINES)
+    inside = np.flatnonzero(runs.all(axis=1))
+    leading = int(np.argmin(np.append(repeated, False)))
+    count = max(int(inside[-1]) + _RUN_LINES if len(inside) else 0, leading)
+    if not count:
+        return 0
+    while count < len(differences) and differences[count] < _SMOOTH * usual:
+        count += 1
+    # The last repeated line is one too, or the measured one that it repeats.
+    return count + 1

@@ -106,6 +106,14 @@ def unflatten(flat: Mapping[str, np.ndarray]) -> dict[str, Any]:
     return tree
 
 
+def fingerprint(params_tree: Mapping[str, Any]) -> str:
+    """Return eight hexadecimal digits that change with the names, order and values of parameters."""
+    total = 0
+    for name, array in flatten(params_tree).items():
+        total = zlib.crc32(np.ascontiguousarray(array).tobytes(), zlib.crc32(name.encode(), total))
+    return f"{total:08x}"
+
+
 def _stored(name: str, array: np.ndarray, dtype: str) -> np.ndarray:
     if not np.issubdtype(array.dtype, np.floating):
         # bfloat16 is no numpy float: widen it; integers and booleans stay as they are.
