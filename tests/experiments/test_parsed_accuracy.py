@@ -5,6 +5,7 @@ import dataclasses
 import json
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -21,7 +22,7 @@ def outcome(tmp_path_factory):
     """Four small micrographs, scored."""
     folder = tmp_path_factory.mktemp("accuracy")
     spec = parsed.Spec(width=2)
-    params = ParsedSegmenter(width=2).init(jax.random.key(0), np.zeros((1, 8, 8, 1), np.float32))
+    params = ParsedSegmenter(width=2).init(jax.random.key(0), jnp.zeros((1, 8, 8, 1)))
     save_weights(
         folder / "weights", params["params"], {"method": "parsed", "config": as_plain(spec)}
     )

@@ -15,5 +15,5 @@ def bank():
 @pytest.fixture(scope="session")
 def simulated(bank):
     """Two clear fields."""
-    draw = jax.jit(jax.vmap(lambda key: draw_field(key, bank, CLEAR_FIELD)))
-    return draw(jax.random.split(jax.random.key(3), 2))
+    keys = jax.random.split(jax.random.key(3), 2)
+    return jax.jit(lambda keys: jax.lax.map(lambda k: draw_field(k, bank, CLEAR_FIELD), keys))(keys)
