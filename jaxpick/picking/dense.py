@@ -48,7 +48,7 @@ class DecodeSpec:
 
     kind: Literal["peaks"] = "peaks"
     threshold: float = 0.3
-    candidate_threshold: float = 0.02
+    candidate_threshold: float = 0.01
     aperture_diameters: float = 0.2
     distance_diameters: float = 0.5
     tile_px: int = 1536

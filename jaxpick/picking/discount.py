@@ -1,10 +1,10 @@
 """Scores discounted by what pure noise would give in the same area.
 
-A network gives a few confident peaks in any large field of noise. Where particles are many they drown; in an empty
-micrograph they would be all its picks. How many peaks noise gives per square diameter at or above each score is
-measured once with the weights. A score is multiplied by the share of its micrograph's peaks, at or above it, that
-noise does not explain (one minus an upper bound of the false discovery rate: Benjamini and Hochberg 1995 with a known null). The order
-of the picks of a micrograph does not change.
+A network gives a few confident peaks in any large field of noise. Where particles are many they drown; in an
+empty micrograph they would be all its picks. How many peaks noise gives per square diameter at or above each score
+is measured once with the weights. A score is multiplied by the share of its micrograph's peaks, at or above it,
+that noise does not explain: one minus an upper bound of the false discovery rate (Benjamini and Hochberg 1995, with
+a known null). The order of the picks of a micrograph does not change.
 """
 
 import dataclasses
@@ -48,8 +48,9 @@ def discount(
         return score
     per_area = np.interp(score, noise.score, noise.per_square_diameter)
     expected = per_area * area_square_diameters
-    # Two standard deviations above the mean: an empty micrograph must not keep its lucky peaks.
-    bound = expected + 2 * np.sqrt(expected)
+    # Noise is not the same everywhere (its rate was seen to double), and an empty micrograph must not keep its lucky
+    # peaks: twice the mean and three standard deviations.
+    bound = 2 * expected + 3 * np.sqrt(expected)
     share = np.clip(1 - bound / np.arange(1, len(score) + 1), 0, 1)
     # What holds for a longer list holds for its better part.
     return score * np.maximum.accumulate(share[::-1])[::-1]
