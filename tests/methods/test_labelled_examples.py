@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxpick import methods
 from jaxpick.io.coordinates import write_picks
 from jaxpick.io.files import InputError
 from jaxpick.io.micrographs import write_mrc
@@ -272,3 +273,17 @@ def test_an_empty_micrograph_has_no_particle_patches(tmp_path):
     np.testing.assert_array_equal(patches["weight"], [0, 0, 0, 0, 1, 1, 1, 1])
     crop = field_sources(data, simulate, FieldSpec(field_px=32), TargetSpec())[0].load(0)
     assert not crop["target"].any() and crop["weight"].all()
+
+
+@pytest.mark.parametrize("name", methods.NAMES)
+def test_every_method_learns_from_labelled_micrographs(name, tmp_path):
+    """Traced, not run: each stage's objective takes the examples that it is handed."""
+    write_set(tmp_path, 2)
+    method = methods.get(name)
+    spec = method.Spec()
+    for stage in method.training_stages(spec, read(tmp_path, spec.working)):
+        rows = stage.examples.rows(0, 0, 2)
+        params = jax.eval_shape(lambda key, stage=stage: stage.init(key, None), jax.random.key(0))
+        losses, _ = jax.eval_shape(stage.loss, params, rows, jax.random.split(jax.random.key(0)))
+        assert losses.shape == (2,)
+        assert stage.validation.rows(0, 0, 2)["image"].shape == rows["image"].shape
