@@ -86,8 +86,8 @@ def class_of_role(role: Int[Array, " slot"]) -> Int[Array, " slot"]:
 class Labels:
     """Contaminants of a field by pixel: class (`CLASSES`) and instance, 0 for none."""
 
-    classes: Int[Array, "y x"]
-    instances: Int[Array, "y x"]
+    classes: Int[Array, "*batch y x"]
+    instances: Int[Array, "*batch y x"]
 
 
 def label_contaminants(

@@ -36,9 +36,9 @@ class Exposure:
     optics: Optics
     damping: Envelope
     ice: IceLayer
-    dose_e_per_angstrom2: Float[Array, ""]
-    structure_to_shot: Float[Array, ""]
-    is_filtered: Bool[Array, ""]
+    dose_e_per_angstrom2: Float[Array, "*batch"]
+    structure_to_shot: Float[Array, "*batch"]
+    is_filtered: Bool[Array, "*batch"]
 
 
 def draw_exposure(key: RandomKey, microscope: MicroscopePrior, ice: IcePrior) -> Exposure:

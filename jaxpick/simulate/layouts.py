@@ -30,11 +30,11 @@ class Layout:
         num_wanted: particles to accept at most.
     """
 
-    points_yx_px: Float[Array, "candidate 2"]
-    keep: Bool[Array, " candidate"]
-    layer: Int[Array, " candidate"]
-    contact: Float[Array, ""]
-    num_wanted: Float[Array, ""]
+    points_yx_px: Float[Array, "*batch candidate 2"]
+    keep: Bool[Array, "*batch candidate"]
+    layer: Int[Array, "*batch candidate"]
+    contact: Float[Array, "*batch"]
+    num_wanted: Float[Array, "*batch"]
 
 
 def draw_layout(

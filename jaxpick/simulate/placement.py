@@ -85,7 +85,7 @@ def compact(chosen: Bool[Array, " candidate"], capacity: int) -> Int[Array, " pa
 
 
 def uniform_points(
-    u: Float[Array, "candidate 2"], extent_yx_px: tuple[float, float]
+    u: Float[Array, "candidate 2"], extent_yx_px: tuple[int, int]
 ) -> Float[Array, "candidate 2"]:
     """Map numbers on [0, 1) to points uniform over the field."""
     return u * jnp.asarray(extent_yx_px, jnp.float32)[None, :]
@@ -106,7 +106,7 @@ def clustered_points(
 def packed_points(
     u: Float[Array, "site 3"],
     num: int,
-    extent_yx_px: tuple[float, float],
+    extent_yx_px: tuple[int, int],
     spacing_px: Scalar,
     jitter: Scalar,
     angle_rad: Scalar,
@@ -147,7 +147,7 @@ def log_density(
 
 
 def inside(
-    points_yx_px: Float[Array, "candidate 2"], extent_yx_px: tuple[float, float]
+    points_yx_px: Float[Array, "candidate 2"], extent_yx_px: tuple[int, int]
 ) -> Bool[Array, " candidate"]:
     """Return which points lie in the field."""
     extent = jnp.asarray(extent_yx_px, jnp.float32)

@@ -41,9 +41,9 @@ class Planes:
         label: of the contaminant painted last, 0 for none.
     """
 
-    potential: Float[Array, "y x"]
-    absorption: Float[Array, "y x"]
-    label: Int[Array, "y x"]
+    potential: Float[Array, "*batch y x"]
+    absorption: Float[Array, "*batch y x"]
+    label: Int[Array, "*batch y x"]
 
 
 @jax.tree_util.register_dataclass
@@ -57,9 +57,9 @@ class Site:
         field_angstrom: shorter side of the field.
     """
 
-    pixel_angstrom: Float[Array, ""]
-    diameter_angstrom: Float[Array, ""]
-    field_angstrom: Float[Array, ""]
+    pixel_angstrom: Float[Array, "*batch"]
+    diameter_angstrom: Float[Array, "*batch"]
+    field_angstrom: Float[Array, "*batch"]
 
 
 def empty_planes(shape: tuple[int, int]) -> Planes:
@@ -74,7 +74,7 @@ def paint(
     potential: Image,
     absorption: Image,
     mask: Bool[Array, "y x"],
-    instance: Scalar | Int[Array, ""] = 0,
+    instance: int | Int[Array, ""] = 0,
 ) -> Planes:
     """Add one contaminant of the class `name` and label its pixels."""
     label = CLASSES.index(name) * INSTANCES_PER_CLASS + jnp.asarray(instance, jnp.int32)

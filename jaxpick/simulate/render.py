@@ -59,21 +59,21 @@ class Simulated:
         nominal_diameter_px: the target's diameter as a user would give it.
     """
 
-    image: Float[Array, "y x"]
+    image: Float[Array, "*batch y x"]
     truth: Truth
-    instance: Int[Array, "y x"]
-    mask_mass: Bool[Array, "y x"]
-    mask_disc: Bool[Array, "y x"]
-    distance: Float[Array, "y x"]
-    nearest: Int[Array, "y x"]
-    contaminant_mask: Int[Array, "y x"]
-    contaminant_instance: Int[Array, "y x"]
-    ignore_mask: Bool[Array, "y x"]
-    pixel_size_angstrom: Float[Array, ""]
+    instance: Int[Array, "*batch y x"]
+    mask_mass: Bool[Array, "*batch y x"]
+    mask_disc: Bool[Array, "*batch y x"]
+    distance: Float[Array, "*batch y x"]
+    nearest: Int[Array, "*batch y x"]
+    contaminant_mask: Int[Array, "*batch y x"]
+    contaminant_instance: Int[Array, "*batch y x"]
+    ignore_mask: Bool[Array, "*batch y x"]
+    pixel_size_angstrom: Float[Array, "*batch"]
     optics: Optics
-    dose_e_per_angstrom2: Float[Array, ""]
-    nominal_diameter_px: Float[Array, ""]
-    nominal_diameter_angstrom: Float[Array, ""]
+    dose_e_per_angstrom2: Float[Array, "*batch"]
+    nominal_diameter_px: Float[Array, "*batch"]
+    nominal_diameter_angstrom: Float[Array, "*batch"]
 
 
 def field_shape(shape: tuple[int, int], patch_px: int) -> tuple[int, int]:

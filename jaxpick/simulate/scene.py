@@ -44,19 +44,19 @@ class Scene:
     """
 
     species_drawn: Species
-    centre_yx_px: Float[Array, "particle 2"]
-    valid: Bool[Array, " particle"]
-    species: Int[Array, " particle"]
-    view: Int[Array, " particle"]
-    psi_deg: Float[Array, " particle"]
-    diameter_px: Float[Array, " particle"]
-    magnification: Float[Array, " particle"]
-    strength: Float[Array, " particle"]
-    cut: Float[Array, "particle 3"]
-    layer: Int[Array, " particle"]
-    role: Int[Array, " particle"]
-    is_dirty: Bool[Array, ""]
-    num_wanted: Float[Array, ""]
+    centre_yx_px: Float[Array, "*batch particle 2"]
+    valid: Bool[Array, "*batch particle"]
+    species: Int[Array, "*batch particle"]
+    view: Int[Array, "*batch particle"]
+    psi_deg: Float[Array, "*batch particle"]
+    diameter_px: Float[Array, "*batch particle"]
+    magnification: Float[Array, "*batch particle"]
+    strength: Float[Array, "*batch particle"]
+    cut: Float[Array, "*batch particle 3"]
+    layer: Int[Array, "*batch particle"]
+    role: Int[Array, "*batch particle"]
+    is_dirty: Bool[Array, "*batch"]
+    num_wanted: Float[Array, "*batch"]
 
 
 def draw_scene(

@@ -12,7 +12,7 @@ from jaxpick.numerics.grids import frequency_grid, half_plane_weights
 from jaxpick.physics.ctf import Envelope, Optics, contrast_transfer, envelope
 from jaxpick.typing import Scalar
 
-LARGEST_PX = 24
+LARGEST_PX = 16
 
 
 def particle_signal(

@@ -29,10 +29,10 @@ class Species:
         nominal_diameter_angstrom: the target's diameter as a user would give it.
     """
 
-    weights: Float[Array, " species"]
-    target: Int[Array, ""]
-    pixel_angstrom: Float[Array, ""]
-    nominal_diameter_angstrom: Float[Array, ""]
+    weights: Float[Array, "*batch species"]
+    target: Int[Array, "*batch"]
+    pixel_angstrom: Float[Array, "*batch"]
+    nominal_diameter_angstrom: Float[Array, "*batch"]
 
 
 def draw_species(key: RandomKey, priors: Priors, bank: Bank) -> Species:

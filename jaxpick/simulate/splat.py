@@ -49,11 +49,11 @@ class Splat:
         patches: projected potential of each particle slot alone.
     """
 
-    potential: Float[Array, "y x"]
-    owner: Int[Array, "y x"]
-    distance: Float[Array, "y x"]
-    nearest: Int[Array, "y x"]
-    patches: Float[Array, "particle patch patch"]
+    potential: Float[Array, "*batch y x"]
+    owner: Int[Array, "*batch y x"]
+    distance: Float[Array, "*batch y x"]
+    nearest: Int[Array, "*batch y x"]
+    patches: Float[Array, "*batch particle patch patch"]
 
 
 def splat(
@@ -187,30 +187,36 @@ def _add_in_turn(
         parts = _parts(_take(scene, slot), bank, slot, patch_px)
         patches = jax.lax.dynamic_update_slice(patches, parts[0], (chunk * CHUNK, 0, 0))
 
-        def add(i: Array, planes: Planes) -> Planes:
-            return _merge(planes, tuple(part[i] for part in parts), corners[slot[i]])
-
         used = jnp.minimum(num_valid - chunk * CHUNK, CHUNK)
-        return jax.lax.fori_loop(0, used, add, planes), patches
+        first = corners[slot]
+        # One loop a plane: each then updates its plane in place.
+        planes = (
+            _merge(planes[0], parts[0], first, used, jnp.add),
+            _merge(planes[1], parts[1], first, used, jnp.maximum),
+            _merge(planes[2], parts[2], first, used, jnp.maximum),
+        )
+        return planes, patches
 
     patches = jnp.zeros((padded, patch_px, patch_px), jnp.float32)
     num_chunks = (num_valid + CHUNK - 1) // CHUNK
     return jax.lax.fori_loop(0, num_chunks, add_chunk, (_empty(shape), patches))
 
 
-def _merge(planes: Planes, parts: tuple[Array, ...], corner: Int[Array, "2"]) -> Planes:
-    """Add one patch to the potential and raise the claims."""
+def _merge(
+    plane: Array,
+    parts: Array,
+    corner: Corners,
+    num: Int[Array, ""],
+    combine: Callable[[Array, Array], Array],
+) -> Array:
+    """Combine the first `num` patches with the plane, one after another."""
 
-    def update(plane: Array, part: Array, merge: Callable[[Array, Array], Array]) -> Array:
-        start = (corner[0], corner[1])
-        old = jax.lax.dynamic_slice(plane, start, part.shape)
-        return jax.lax.dynamic_update_slice(plane, merge(old, part), start)
+    def add(i: Array, plane: Array) -> Array:
+        start = (corner[i, 0], corner[i, 1])
+        old = jax.lax.dynamic_slice(plane, start, parts.shape[1:])
+        return jax.lax.dynamic_update_slice(plane, combine(old, parts[i]), start)
 
-    return (
-        update(planes[0], parts[0], jnp.add),
-        update(planes[1], parts[1], jnp.maximum),
-        update(planes[2], parts[2], jnp.maximum),
-    )
+    return jax.lax.fori_loop(0, num, add, plane)
 
 
 def _take(scene: Scene, slot: Int[Array, " chosen"]) -> Scene:

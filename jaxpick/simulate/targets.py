@@ -57,8 +57,8 @@ class TargetSpec:
 class Target:
     """Target of one micrograph: `value` in [0, 1] and `weight`, 0 where it is not judged."""
 
-    value: Float[Array, "y x"]
-    weight: Float[Array, "y x"]
+    value: Float[Array, "*batch y x"]
+    weight: Float[Array, "*batch y x"]
 
 
 def make_target(simulated: Simulated, spec: TargetSpec) -> Target:

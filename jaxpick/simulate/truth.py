@@ -38,22 +38,22 @@ class Truth:
         contaminant: class of the contaminant at its centre, 0 for none.
     """
 
-    centre_yx_px: Float[Array, "particle 2"]
-    valid: Bool[Array, " particle"]
-    euler_deg: Float[Array, "particle 3"]
-    species: Int[Array, " particle"]
-    view: Int[Array, " particle"]
-    diameter_px: Float[Array, " particle"]
-    diameter_angstrom: Float[Array, " particle"]
-    defocus_angstrom: Float[Array, "particle 2"]
-    overlap_fraction: Float[Array, " particle"]
-    visible_fraction: Float[Array, " particle"]
-    snr: Float[Array, " particle"]
-    dprime: Float[Array, " particle"]
-    is_inside: Bool[Array, " particle"]
-    is_broken: Bool[Array, " particle"]
-    contaminant: Int[Array, " particle"]
-    layer: Int[Array, " particle"]
+    centre_yx_px: Float[Array, "*batch particle 2"]
+    valid: Bool[Array, "*batch particle"]
+    euler_deg: Float[Array, "*batch particle 3"]
+    species: Int[Array, "*batch particle"]
+    view: Int[Array, "*batch particle"]
+    diameter_px: Float[Array, "*batch particle"]
+    diameter_angstrom: Float[Array, "*batch particle"]
+    defocus_angstrom: Float[Array, "*batch particle 2"]
+    overlap_fraction: Float[Array, "*batch particle"]
+    visible_fraction: Float[Array, "*batch particle"]
+    snr: Float[Array, "*batch particle"]
+    dprime: Float[Array, "*batch particle"]
+    is_inside: Bool[Array, "*batch particle"]
+    is_broken: Bool[Array, "*batch particle"]
+    contaminant: Int[Array, "*batch particle"]
+    layer: Int[Array, "*batch particle"]
 
 
 def make_truth(
@@ -154,12 +154,15 @@ def _lens_area(
     """Return the area common to two discs."""
     safe = jnp.maximum(distance, 1e-6)
     base = (safe**2 + first**2 - second**2) / (2.0 * safe)
-    base = jnp.clip(base, -first, first)
-    rest = jnp.clip(safe - base, -second, second)
+    lens = _segment(first, base) + _segment(second, safe - base)
+    smaller = jnp.pi * jnp.minimum(first, second) ** 2
+    is_within = distance <= jnp.abs(first - second)
+    return jnp.where(is_within, smaller, jnp.where(distance < first + second, lens, 0.0))
 
-    def segment(radius: Array, height: Array) -> Array:
-        inside = jnp.maximum(radius**2 - height**2, 0.0)
-        angle = jnp.arctan2(jnp.sqrt(inside), height)
-        return radius**2 * angle - height * jnp.sqrt(inside)
 
-    return jnp.where(distance < first + second, segment(first, base) + segment(second, rest), 0.0)
+def _segment(
+    radius: Float[Array, " particle"], height: Float[Array, " particle"]
+) -> Float[Array, " particle"]:
+    """Return the area of a disc beyond a line at a height from its centre."""
+    half = jnp.sqrt(jnp.maximum(radius**2 - height**2, 0.0))
+    return radius**2 * jnp.arctan2(half, height) - height * half
