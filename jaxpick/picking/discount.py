@@ -15,6 +15,10 @@ from jaxtyping import Float
 from jaxpick.spec import require
 
 
+# Weak candidates keep an order among them, for those who want them all the same.
+LEAST_SHARE = 0.05
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class NoiseSpec:
     """Peaks in pure noise; empty tuples discount nothing.
@@ -51,6 +55,6 @@ def discount(
     # Noise is not the same everywhere (its rate was seen to double), and an empty micrograph must not keep its lucky
     # peaks: twice the mean and three standard deviations.
     bound = 2 * expected + 3 * np.sqrt(expected)
-    share = np.clip(1 - bound / np.arange(1, len(score) + 1), 0, 1)
+    share = np.clip(1 - bound / np.arange(1, len(score) + 1), LEAST_SHARE, 1)
     # What holds for a longer list holds for its better part.
     return score * np.maximum.accumulate(share[::-1])[::-1]
