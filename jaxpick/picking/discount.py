@@ -14,7 +14,6 @@ from jaxtyping import Float
 
 from jaxpick.spec import require
 
-
 # Weak candidates keep an order among them, for those who want them all the same.
 LEAST_SHARE = 0.05
 
