@@ -6,6 +6,7 @@ from jaxtyping import Array, Float
 
 from jaxpick.physics import detector
 from jaxpick.simulate.draws import Unit, coin, log_uniform, uniform, unit_arrays
+from jaxpick.simulate.planes import size_of
 from jaxpick.simulate.priors import DetectorPrior
 from jaxpick.typing import Image, RandomKey, Scalar
 
@@ -22,12 +23,12 @@ def expose(
     """Draw the counts of one exposure over their mean, with the marks of the camera."""
     unit_key, count_key, read_key, gain_key = jax.random.split(key, 4)
     u, spots = unit_arrays(unit_key, (13,), (MAX_HOT_PIXELS, 3))
-    beam = _beam(u[:4], prior, intensity.shape)
+    beam = _beam(u[:4], prior, size_of(intensity))
     expected = detector.expected_counts(intensity * beam, dose_e_per_angstrom2, 1.0, pixel_angstrom)
     counts = detector.sample_counts(count_key, expected)
     counts = _dip_noise(u[4:7], prior, counts, expected)
     counts = _add_read_noise(read_key, u[7:9], prior, counts, jnp.mean(expected))
-    counts *= _draw_gain(gain_key, u[9:12], prior, intensity.shape)
+    counts *= _draw_gain(gain_key, u[9:12], prior, size_of(intensity))
     counts = _add_hot_pixels(spots, u[12], prior, counts)
     return counts / jnp.mean(counts)
 

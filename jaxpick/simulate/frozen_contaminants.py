@@ -34,6 +34,7 @@ from jaxpick.simulate.planes import (
     coarse_shape,
     paint,
     refine,
+    size_of,
 )
 from jaxpick.typing import Image, RandomKey, Scalar
 
@@ -59,7 +60,7 @@ def add_ice_crystals(key: RandomKey, planes: Planes, site: Site) -> Planes:
     """
     unit_key, texture_key = jax.random.split(key)
     (for_number, for_length), u = unit_arrays(unit_key, (2,), (MAX_CRYSTALS, 7 + 2 * CRYSTAL_SIDES))
-    shape = planes.label.shape
+    shape = size_of(planes.label)
     grid = coarse_grid_angstrom(shape, COARSE, site.pixel_angstrom)
     length = log_uniform(for_length, (0.3, 2.0)) * site.diameter_angstrom
     texture = refine(rough_field(texture_key, shape, COARSE, length, site), COARSE, shape)
@@ -93,7 +94,7 @@ def _add_crystal(
         depth = jnp.minimum(
             depth, reach[side] - y * jnp.sin(angle[side]) - x * jnp.cos(angle[side])
         )
-    depth = refine(depth, COARSE, texture.shape)
+    depth = refine(depth, COARSE, size_of(texture))
     bevel = radius * uniform(u[4], (0.1, 1.0))
     profile = jnp.clip(depth / bevel, 0.0, 1.0)
     thickness = log_uniform(u[5], (100.0, 1500.0)) * profile * (1.0 + 0.15 * texture)
@@ -108,8 +109,8 @@ def add_ethane(key: RandomKey, planes: Planes, site: Site) -> Planes:
     for_length, for_level, for_thickness, for_volt = units(unit_key, 4)
     length = log_uniform(for_length, (80.0, 400.0))
     length = jnp.clip(length, 0.2 * site.diameter_angstrom, 0.1 * site.field_angstrom)
-    field = rough_field(field_key, planes.label.shape, COARSE, length, site)
-    excess = refine(field - uniform(for_level, (0.8, 2.0)), COARSE, planes.label.shape)
+    field = rough_field(field_key, size_of(planes.label), COARSE, length, site)
+    excess = refine(field - uniform(for_level, (0.8, 2.0)), COARSE, size_of(planes.label))
     profile = jnp.clip(2.0 * excess, 0.0, 1.0)
     volt_angstrom = uniform(for_thickness, (50.0, 300.0)) * uniform(for_volt, (1.0, 4.0))
     return paint(planes, "ethane", volt_angstrom * profile, 0.02 * profile, excess > 0.1)
@@ -118,7 +119,7 @@ def add_ethane(key: RandomKey, planes: Planes, site: Site) -> Planes:
 def add_support(key: RandomKey, planes: Planes, site: Site, gold_probability: float) -> Planes:
     """Add the film beyond the edge of a hole: amorphous carbon, or gold foil."""
     edge_key, gold_key, film_key = jax.random.split(key, 3)
-    depth = _hole_edge_angstrom(edge_key, planes.label.shape, site)
+    depth = _hole_edge_angstrom(edge_key, size_of(planes.label), site)
     share = jax.nn.sigmoid(depth / jnp.maximum(10.0, 0.5 * site.pixel_angstrom))
     return jax.lax.cond(
         coin(units(gold_key, 1)[0], gold_probability),
@@ -151,7 +152,7 @@ def _add_carbon(key: RandomKey, planes: Planes, share: Image, site: Site) -> Pla
     atom = POTENTIAL_PREFACTOR_VOLT_ANGSTROM2 * CARBON_SCATTERING_FACTOR_ANGSTROM
     order = log_uniform(for_order, (0.03, 0.4))
     density = atom**2 * CARBON_ATOMS_PER_ANGSTROM3 * thickness * order
-    noise = jnp.sqrt(density) / site.pixel_angstrom * jax.random.normal(noise_key, share.shape)
+    noise = jnp.sqrt(density) / site.pixel_angstrom * jax.random.normal(noise_key, size_of(share))
     potential = CARBON_POTENTIAL_VOLT * thickness * share + noise * share
     absorption = thickness / (2.0 * CARBON_MEAN_FREE_PATH_300KV_ANGSTROM) * share
     return paint(planes, "carbon", potential, absorption, share > 0.5)
@@ -162,7 +163,9 @@ def _add_gold_foil(key: RandomKey, planes: Planes, share: Image, site: Site) -> 
     for_thickness, for_loss, for_length = units(unit_key, 3)
     thickness = uniform(for_thickness, (150.0, 400.0))
     length = log_uniform(for_length, (50.0, 400.0))
-    grain = refine(rough_field(grain_key, share.shape, COARSE, length, site), COARSE, share.shape)
+    grain = refine(
+        rough_field(grain_key, size_of(share), COARSE, length, site), COARSE, size_of(share)
+    )
     transmission = uniform(for_loss, (0.05, 0.4))
     absorption = -0.5 * jnp.log(transmission) * share * (1.0 + 0.1 * grain)
     potential = GOLD_POTENTIAL_VOLT * thickness * share * (1.0 + 0.1 * grain)
@@ -193,7 +196,7 @@ def _add_bead(
     index: Array,
 ) -> Planes:
     """Add one sphere in a window around a random place in the field."""
-    shape, window = planes.label.shape, min(BEAD_WINDOW_PX, *planes.label.shape)
+    shape, window = size_of(planes.label), min(BEAD_WINDOW_PX, *size_of(planes.label))
     room = jnp.asarray([shape[0] - window, shape[1] - window], jnp.float32)
     corner = place * room
     start = corner.astype(jnp.int32)

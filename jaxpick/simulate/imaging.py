@@ -50,7 +50,7 @@ def draw_exposure(key: RandomKey, microscope: MicroscopePrior, ice: IcePrior) ->
     damage_dose = dose if microscope.damage else jnp.zeros_like(dose)
     return Exposure(
         optics=optics,
-        damping=_draw_damping(damping_key, microscope, damage_dose, optics.voltage_kv),
+        damping=_draw_damping(damping_key, microscope, damage_dose, jnp.asarray(optics.voltage_kv)),
         ice=_draw_ice(ice_key, ice),
         dose_e_per_angstrom2=dose,
         structure_to_shot=log_uniform(for_structure, ice.structure),

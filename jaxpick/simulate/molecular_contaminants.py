@@ -7,7 +7,7 @@ from jaxtyping import Array, Float
 from jaxpick.physics.constants import PROTEIN_EXCESS_POTENTIAL_VOLT
 from jaxpick.simulate.draws import coin, log_uniform, standard_normal, uniform, unit_arrays, units
 from jaxpick.simulate.frozen_contaminants import rough_field
-from jaxpick.simulate.planes import Planes, Site, coarse_grid_angstrom, paint, refine
+from jaxpick.simulate.planes import Planes, Site, coarse_grid_angstrom, paint, refine, size_of
 from jaxpick.typing import Image, RandomKey
 
 FINE = 2
@@ -21,7 +21,7 @@ def add_denatured(key: RandomKey, planes: Planes, site: Site) -> Planes:
     """Add the network of unfolded protein at the air-water interface: ridges, in patches."""
     unit_key, ridge_key, patch_key = jax.random.split(key, 3)
     for_length, for_area, for_thickness = units(unit_key, 3)
-    shape = planes.label.shape
+    shape = size_of(planes.label)
     length = log_uniform(for_length, (30.0, 120.0))
     length = jnp.minimum(length, 0.6 * site.diameter_angstrom)
     ridges = 1.0 - jnp.abs(rough_field(ridge_key, shape, FINE, length, site)) / 0.35
@@ -48,7 +48,7 @@ def add_filaments(key: RandomKey, planes: Planes, site: Site) -> Planes:
     hollow = jnp.where(coin(for_hollow, 0.3), 0.6, 0.0)
 
     def add(index: Array, planes: Planes) -> Planes:
-        distance = _chain_distance(u[index], planes.label.shape, persistence, site)
+        distance = _chain_distance(u[index], size_of(planes.label), persistence, site)
         return _add_tube(planes, distance, 0.5 * width, hollow, index)
 
     return jax.lax.fori_loop(0, number, add, planes)
@@ -90,7 +90,7 @@ def add_vesicles(key: RandomKey, planes: Planes, site: Site) -> Planes:
     """Add one to `MAX_VESICLES` closed bilayers, slightly oval: dense leaflets, light core."""
     (for_number,), drawn = unit_arrays(key, (1,), (MAX_VESICLES, 6))
     number = jnp.floor(1 + MAX_VESICLES * for_number).astype(jnp.int32)
-    y, x = coarse_grid_angstrom(planes.label.shape, 1, site.pixel_angstrom)
+    y, x = coarse_grid_angstrom(size_of(planes.label), 1, site.pixel_angstrom)
 
     def add(index: Array, planes: Planes) -> Planes:
         u = drawn[index]

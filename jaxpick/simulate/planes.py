@@ -10,7 +10,7 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, Shaped
 
 from jaxpick.typing import Image, Scalar
 
@@ -60,6 +60,11 @@ class Site:
     pixel_angstrom: Float[Array, "*batch"]
     diameter_angstrom: Float[Array, "*batch"]
     field_angstrom: Float[Array, "*batch"]
+
+
+def size_of(plane: Shaped[Array, "y x"]) -> tuple[int, int]:
+    """Return (y, x) of a plane."""
+    return plane.shape[0], plane.shape[1]
 
 
 def empty_planes(shape: tuple[int, int]) -> Planes:

@@ -26,7 +26,7 @@ from jaxpick.simulate.camera import expose
 from jaxpick.simulate.contaminants import draw_contaminants, label_contaminants
 from jaxpick.simulate.draws import uniform, units
 from jaxpick.simulate.imaging import Exposure, draw_exposure
-from jaxpick.simulate.planes import Planes, Site
+from jaxpick.simulate.planes import Planes, Site, size_of
 from jaxpick.simulate.priors import Priors
 from jaxpick.simulate.processing import process
 from jaxpick.simulate.scene import TARGET, Scene, draw_scene
@@ -194,7 +194,7 @@ def _form_image(
     """Return the intensity behind the lens of everything that lies in the ice."""
     thickness_key, structure_key = jax.random.split(key)
     voltage = exposure.optics.voltage_kv
-    thickness = ice_thickness_angstrom(thickness_key, potential.shape, exposure.ice, pixel)
+    thickness = ice_thickness_angstrom(thickness_key, size_of(potential), exposure.ice, pixel)
     density = relative_phase_density(exposure.dose_e_per_angstrom2, exposure.structure_to_shot)
     noise = jax.random.normal(structure_key, potential.shape, jnp.float32)
     structure = jnp.sqrt(density * thickness / jnp.mean(thickness)) / pixel * noise
@@ -215,7 +215,7 @@ def _collect(
     max_particles: int,
 ) -> Simulated:
     """Cut the label planes to the micrograph and gather the truth."""
-    shape, field = image.shape, molecules.owner.shape
+    shape, field = size_of(image), size_of(molecules.owner)
     labels = label_contaminants(junk, molecules.owner, scene.role)
     owner = _middle(molecules.owner, shape)
     contaminant_mask = _middle(labels.classes, shape)
