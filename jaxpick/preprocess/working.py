@@ -206,7 +206,7 @@ def check_diameter(
     )
 
 
-def _pad_sides(image: HostImage) -> HostImage:
+def _pad_sides(image: HostImage) -> Float[np.ndarray, "padded_y padded_x"]:
     """Repeat the last row and column up to multiples of the step, as few bytes moved as can be."""
     missing = [(0, -size % SIDE_STEP_PX) for size in image.shape]
     return np.pad(image, missing, mode="edge") if any(after for _, after in missing) else image
