@@ -138,7 +138,7 @@ def histogram_svg(scores: np.ndarray, threshold: float, bins: int = 50) -> str:
     y_ticks = "".join(
         f'<text x="54" y="{194 - 180 * value / tallest:.1f}" text-anchor="end">{value:.4g}</text>'
         f'<path class="grid" d="M60 {190 - 180 * value / tallest:.1f}h600"/>'
-        for value in ticks(0, tallest)
+        for value in ticks(0.0, float(tallest))
         if value == int(value)
     )
     at = 60 + 600 * (threshold - low) / span

@@ -1,12 +1,10 @@
 """Euler angles: RELION's matrix, by scipy and by hand; the Fibonacci sphere is even."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy import stats
 from scipy.spatial.transform import Rotation
 
-from jaxpick.simulate.orientations import uniform_directions, view_directions, von_mises_fisher
+from jaxpick.simulate.orientations import view_directions
 from jaxpick.simulate.rotations import euler_from_matrix, fibonacci_views_deg, matrix_from_euler
 
 
@@ -64,17 +62,3 @@ def test_fibonacci_sphere_is_even():
     spacing = np.sqrt(4 * np.pi / num)
     assert nearest.min() > 0.6 * spacing
     assert nearest.max() < 1.15 * spacing
-
-
-def test_random_directions_are_uniform():
-    z = np.asarray(uniform_directions(jax.random.key(0), 20_000))
-    assert abs(np.abs(z[:, 2]).mean() - 0.5) < 0.01
-    for axis in range(3):
-        assert stats.kstest(z[:, axis], stats.uniform(-1, 2).cdf).pvalue > 0.01
-
-
-def test_von_mises_fisher_has_its_mean_cosine():
-    kappa, mean = 8.0, np.array([0.6, 0.0, 0.8], np.float32)
-    drawn = von_mises_fisher(jax.random.key(1), jnp.tile(mean, (20_000, 1)), kappa)
-    expected = 1 / np.tanh(kappa) - 1 / kappa
-    assert abs(float((drawn @ mean).mean()) - expected) < 3e-3
