@@ -21,6 +21,7 @@ from jaxpick.numerics.peaks import refine_parabola
 from jaxpick.picking.discount import NoiseSpec, discount
 from jaxpick.picking.suppression import suppress_complete
 from jaxpick.picking.tiles import score_tiled
+from jaxpick.preprocess.borders import Box
 from jaxpick.preprocess.prepare import PreprocessSpec, prepare
 from jaxpick.preprocess.working import WorkingImage
 from jaxpick.spec import require
@@ -129,7 +130,9 @@ class DensePicker:
         diameter_px = self.diameter_angstrom / working.pixel_size_angstrom
         score_map = self.score_map(np.asarray(working.image))
         y, x, score = decode(score_map, diameter_px, self.decode)
-        area = score_map.size / diameter_px**2
+        first_y, end_y, first_x, end_x = usable_part(working)
+        micrograph_px = self.diameter_angstrom / working.micrograph_pixel_size_angstrom
+        area = (end_y - first_y) * (end_x - first_x) / micrograph_px**2
         y, x = working.coordinates.to_micrograph(y, x)
         picks = make_picks(
             working.micrograph,
@@ -205,12 +208,16 @@ def _refine(image: Image, centre_yx: Float[np.ndarray, "pick 2"]) -> Float[np.nd
 _refine_parabola = jax.jit(refine_parabola)
 
 
+def usable_part(working: WorkingImage) -> Box:
+    """Return the rows and columns of the micrograph that may hold picks."""
+    return working.usable or (0, working.micrograph_shape[0], 0, working.micrograph_shape[1])
+
+
 def inside_margin(
     picks: Picks, working: WorkingImage, margin_angstrom: float
 ) -> Bool[np.ndarray, " pick"]:
     """Return which picks lie in the usable part of the micrograph and keep a distance from its border."""
     margin_px = margin_angstrom / working.micrograph_pixel_size_angstrom
-    ny, nx = working.micrograph_shape
-    first_y, end_y, first_x, end_x = working.usable or (0, ny, 0, nx)
+    first_y, end_y, first_x, end_x = usable_part(working)
     inside = (picks.x >= first_x + margin_px) & (picks.x <= end_x - 1 - margin_px)
     return inside & (picks.y >= first_y + margin_px) & (picks.y <= end_y - 1 - margin_px)

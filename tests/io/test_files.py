@@ -1,0 +1,48 @@
+"""Files appear whole or not at all; inputs are found or named in one sentence."""
+
+import errno
+
+import pytest
+
+from jaxpick.io.files import InputError, find_files, replacing, write_text
+
+
+def test_text_is_replaced_and_folders_are_made(tmp_path):
+    path = tmp_path / "a" / "b" / "text.txt"
+    write_text(path, "old")
+    write_text(path, "new ångström")
+    assert path.read_text(encoding="utf-8") == "new ångström"
+    assert [p.name for p in path.parent.iterdir()] == ["text.txt"]
+
+
+@pytest.mark.parametrize("failure", [OSError(errno.ENOSPC, "No space left"), KeyboardInterrupt()])
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, failure):
+    path = tmp_path / "text.txt"
+    write_text(path, "old")
+    with pytest.raises(type(failure)), replacing(path) as temporary:
+        temporary.write_text("half")
+        raise failure
+    assert path.read_text() == "old" and len(list(tmp_path.iterdir())) == 1
+
+
+def test_the_temporary_name_keeps_the_suffix_and_is_hidden(tmp_path):
+    with replacing(tmp_path / "picture.png") as temporary:
+        assert temporary.suffix == ".png" and temporary.name.startswith(".")
+        assert temporary.parent == tmp_path
+
+
+def test_files_are_found_by_name_folder_and_glob(tmp_path):
+    for name in ("b.mrc", "a.MRC", "a.txt", "[1].mrc"):
+        (tmp_path / name).touch()
+    (tmp_path / "folder.mrc").mkdir()
+    expected = ["[1].mrc", "a.MRC", "b.mrc"]
+    assert [p.name for p in find_files(tmp_path, (".mrc",))] == expected
+    assert [p.name for p in find_files(f"{tmp_path}/*", (".mrc",))] == expected
+    assert [p.name for p in find_files(tmp_path / "a.txt", (".mrc",))] == ["a.txt"]
+    assert [p.name for p in find_files(tmp_path / "[1].mrc", (".mrc",))] == ["[1].mrc"]
+
+
+@pytest.mark.parametrize("name", ["none.mrc", "*.tif", ""])
+def test_nothing_found_is_told(tmp_path, name):
+    with pytest.raises(InputError, match="no such file, folder or glob"):
+        find_files(tmp_path / name, (".mrc",))

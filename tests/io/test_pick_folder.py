@@ -1,0 +1,171 @@
+"""The folder of picks: what counts as finished, what other settings remove, names that collide."""
+
+import dataclasses
+import errno
+from pathlib import Path
+
+import gemmi
+import numpy as np
+import pytest
+
+from jaxpick.io import files, star
+from jaxpick.io.coordinates import read_picks
+from jaxpick.io.files import InputError
+from jaxpick.io.nouns import make_picks
+from jaxpick.io.pick_folder import PickFolder, output_names, stem
+
+IMAGE = np.random.default_rng(0).normal(size=(40, 50)).astype(np.float32)
+SCORING = {"diameter": 180.0, "decode": {"sizes": (1, 2)}}
+
+
+def picks(name="m1.mrc", count=5):
+    random = np.random.default_rng(count)
+    x, y, score = random.random((3, count))
+    score = np.sort(score)[::-1]
+    return make_picks(name, 400 * x, 300 * y, score, 180.0, pixel_size_angstrom=1.3, method="dark")
+
+
+@pytest.fixture
+def source(tmp_path):
+    path = tmp_path / "m1.mrc"
+    path.write_bytes(b"pixels")
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path):
+    made = PickFolder(path=tmp_path / "out", threshold=0.5, diameter_angstrom=180.0)
+    made.open(SCORING, overwrite=False)
+    return made
+
+
+@pytest.mark.parametrize("count", [0, 5])
+def test_finished_candidates_come_back_as_they_were(folder, source, count):
+    saved = picks(count=count)
+    assert folder.finished("m1.mrc", source) is None
+    folder.save(saved, source, IMAGE, 8.0)
+    read = folder.finished("m1.mrc", source)
+    for field in ("micrograph", "pixel_size_angstrom", "method"):
+        assert getattr(read, field) == getattr(saved, field)
+    for field in ("x", "y", "score", "diameter_angstrom"):
+        np.testing.assert_array_equal(getattr(read, field), getattr(saved, field))
+
+
+def test_the_star_file_holds_what_reaches_the_threshold(folder, source):
+    saved = picks(count=20)
+    folder.save(saved, source, IMAGE, 8.0)
+    (read,) = read_picks(folder.star("m1.mrc"))
+    kept = saved.select(saved.score >= 0.5)
+    assert 0 < len(kept) < 20
+    np.testing.assert_allclose(read.x, kept.x, atol=0.51)
+    np.testing.assert_allclose(read.score, kept.score, rtol=1e-8)
+
+
+def test_a_changed_micrograph_is_not_finished(folder, source):
+    folder.save(picks(), source, IMAGE, 8.0)
+    source.write_bytes(b"other pixels")
+    assert folder.finished("m1.mrc", source) is None
+
+
+@pytest.mark.parametrize("damaged", ["candidates/m1.csv", "candidates/m1.json"])
+@pytest.mark.parametrize("text", [None, "", "{", "x,y\n1\n"])
+def test_damaged_records_are_not_finished(folder, source, damaged, text):
+    folder.save(picks(), source, IMAGE, 8.0)
+    path = folder.path / damaged
+    path.unlink() if text is None else path.write_text(text)
+    assert folder.finished("m1.mrc", source) is None
+
+
+def test_other_scores_are_refused_and_replaced_if_asked(folder, source):
+    folder.save(picks(), source, IMAGE, 8.0)
+    foreign = folder.path / "particles.star"
+    foreign.write_text("mine")
+    folder.open(SCORING, overwrite=False)
+    other = SCORING | {"diameter": 190.0}
+    with pytest.raises(InputError, match="another diameter; give another out="):
+        folder.open(other, overwrite=False)
+    assert folder.finished("m1.mrc", source) is not None
+    folder.open(other, overwrite=True)
+    assert folder.finished("m1.mrc", source) is None and not folder.star("m1.mrc").exists()
+    assert foreign.read_text() == "mine"
+
+
+def test_another_threshold_keeps_the_scores_and_drops_the_star_files(folder, source):
+    folder.save(picks(), source, IMAGE, 8.0)
+    stricter = dataclasses.replace(folder, threshold=0.7)
+    stricter.open(SCORING, overwrite=False)
+    assert stricter.finished("m1.mrc", source) is not None
+    assert not stricter.star("m1.mrc").exists()
+
+
+def test_without_a_threshold_star_files_wait(folder, source):
+    waiting = dataclasses.replace(folder, threshold=None)
+    waiting.open(SCORING, overwrite=False)
+    waiting.save(picks(), source, IMAGE, 8.0)
+    assert waiting.finished("m1.mrc", source) is not None
+    assert not waiting.star("m1.mrc").exists() and len(waiting.above(picks())) == 5
+
+
+def test_an_empty_micrograph_is_a_table_without_rows(folder, source):
+    empty = picks(count=0)
+    folder.save(empty, source, IMAGE, 8.0)
+    counts = folder.write_totals({"m1.mrc": empty}, [], {})
+    assert counts == {"m1.mrc": 0}
+    for path in (folder.star("m1.mrc"), folder.path / "picks.star"):
+        blocks = gemmi.cif.read(str(path))
+        columns = [block.find_loop("_rlnCoordinateX") for block in blocks]
+        assert [len(column) for column in columns if column.get_loop()] == [0]
+    assert (folder.path / "picks.csv").read_text().startswith("micrograph,x,y,score")
+    folder.write_report({"m1.mrc": empty}, [], {}, 4)
+    assert "0 picks in 1 micrograph" in (folder.path / "report.html").read_text()
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_a_full_disk_is_one_sentence_and_keeps_what_is_finished(folder, source, monkeypatch, count):
+    folder.save(picks(), source, IMAGE, 8.0)
+    second = source.with_name("m2.mrc")
+    second.write_bytes(b"pixels")
+    left = iter(range(count))
+    whole = files.replacing
+
+    def failing(path):
+        if next(left, None) is None or count == 1:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return whole(path)
+
+    for module in (star, __import__("jaxpick.io.report", fromlist=["report"])):
+        monkeypatch.setattr(module, "replacing", failing)
+    if count < 4:
+        with pytest.raises(InputError, match=r"cannot be written \(No space left on device\)"):
+            folder.save(picks("m2.mrc"), second, IMAGE, 8.0)
+        assert not folder.star("m2.mrc").exists()
+    assert folder.finished("m1.mrc", source) is not None
+    assert not list(folder.path.rglob(".*"))
+
+
+def test_a_file_is_no_folder(tmp_path):
+    (tmp_path / "out").touch()
+    with pytest.raises(InputError, match="is a file; expected a folder"):
+        PickFolder(path=tmp_path / "out", threshold=0.5, diameter_angstrom=1.0).open({}, False)
+
+
+def test_equal_names_are_told_apart_by_their_folders():
+    paths = [Path("/a/x/m.mrc"), Path("/b/x/m.mrc"), Path("/a/x/n.mrc")]
+    names = output_names(paths)
+    assert list(names.values()) == ["a/x/m.mrc", "b/x/m.mrc", "n.mrc"]
+    assert stem("a/x/m.mrc") == "a__x__m"
+    assert output_names(paths[2:]) == {paths[2]: "n.mrc"} and output_names([]) == {}
+
+
+@pytest.mark.parametrize("paths", [["/a/m.mrc", "/a/m.tif"], ["/a/picks.mrc"]])
+def test_names_that_would_overwrite_each_other_are_refused(paths):
+    with pytest.raises(InputError, match="would be written to"):
+        output_names([Path(path) for path in paths])
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("m.mrc", "m"), ("m.mrc.gz", "m"), ("m.v2.TIFF", "m.v2"), ("m", "m"), ("g/m.png", "g__m")],
+)
+def test_stems(name, expected):
+    assert stem(name) == expected
