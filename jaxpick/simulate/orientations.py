@@ -22,6 +22,13 @@ def view_directions(euler_deg: Float[Array, "view 2"]) -> Float[Array, "view 3"]
     return jnp.stack(parts, axis=-1)
 
 
+def rot_and_tilt_deg(directions: Float[Array, "num 3"]) -> Float[Array, "num 2"]:
+    """Return rot and tilt in degrees of unit view directions: the inverse of `view_directions`."""
+    rot = jnp.arctan2(directions[:, 1], directions[:, 0])
+    tilt = jnp.arccos(jnp.clip(directions[:, 2], -1.0, 1.0))
+    return jnp.rad2deg(jnp.stack([rot, tilt], axis=-1))
+
+
 def nearest_view(
     directions: Float[Array, "num 3"], views: Float[Array, "view 3"]
 ) -> Int[Array, " num"]:

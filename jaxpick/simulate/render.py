@@ -27,6 +27,7 @@ from jaxpick.simulate.contaminants import draw_contaminants, label_contaminants
 from jaxpick.simulate.draws import uniform, units
 from jaxpick.simulate.imaging import Exposure, draw_exposure
 from jaxpick.simulate.planes import Planes, Site, size_of
+from jaxpick.simulate.poses import Volumes, slice_poses
 from jaxpick.simulate.priors import Priors
 from jaxpick.simulate.processing import process
 from jaxpick.simulate.scene import TARGET, Scene, draw_scene
@@ -89,6 +90,7 @@ def simulate_micrograph(
     shape: tuple[int, int],
     max_particles: int,
     max_distractors: int,
+    volumes: Volumes | None = None,
 ) -> Simulated:
     """Draw one micrograph.
 
@@ -99,14 +101,18 @@ def simulate_micrograph(
         shape: (y, x) in pixels.
         max_particles: slots for particles in the micrograph and its margin.
         max_distractors: slots for members of aggregates and small proteins.
+        volumes: of the bank's species; every molecule is then sliced at its true pose, for
+            evaluation sets, instead of shown by its nearest view.
     """
     scene_key, exposure_key, contrast_key, junk_key, field_key, camera_key, process_key = (
         jax.random.split(key, 7)
     )
     field = field_shape(shape, priors.patch_px)
-    scene = draw_scene(scene_key, priors, bank, field, max_particles, max_distractors)
+    is_exact = volumes is not None
+    scene = draw_scene(scene_key, priors, bank, field, max_particles, max_distractors, is_exact)
     exposure = draw_exposure(exposure_key, priors.microscope, priors.ice)
-    molecules = splat(scene, bank, field, priors.patch_px, max_particles)
+    shown, views = (scene, bank.views) if volumes is None else slice_poses(scene, volumes)
+    molecules = splat(shown, views, field, priors.patch_px, max_particles)
     junk = _draw_junk(junk_key, priors, scene, field)
     contrast = uniform(units(contrast_key, 1)[0], priors.scene.contrast_scale)
     exposure, signal = _set_exposure(priors, scene, exposure, molecules, contrast, max_particles)
@@ -117,7 +123,7 @@ def simulate_micrograph(
     image = expose(camera_key, _middle(intensity, shape), dose, pixel, priors.detector)
     diameter_px = scene.species_drawn.nominal_diameter_angstrom / pixel
     image = process(process_key, image, priors.processing, diameter_px)
-    return _collect(image, bank, scene, exposure, molecules, junk, signal, max_particles)
+    return _collect(image, scene, exposure, molecules, junk, signal, max_particles)
 
 
 def _draw_junk(key: RandomKey, priors: Priors, scene: Scene, field: tuple[int, int]) -> Planes:
@@ -206,7 +212,6 @@ def _form_image(
 
 def _collect(
     image: Float[Array, "y x"],
-    bank: Bank,
     scene: Scene,
     exposure: Exposure,
     molecules: Splat,
@@ -223,7 +228,7 @@ def _collect(
     distance = _middle(molecules.distance, shape)
     margin = ((field[0] - shape[0]) // 2, (field[1] - shape[1]) // 2)
     optics, drawn = exposure.optics, scene.species_drawn
-    truth = make_truth(scene, bank, optics, shape, margin, max_particles, signal, contaminant_mask)
+    truth = make_truth(scene, optics, shape, margin, max_particles, signal, contaminant_mask)
     return Simulated(
         image=image,
         truth=truth,

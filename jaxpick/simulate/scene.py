@@ -15,7 +15,12 @@ from jaxtyping import Array, Bool, Float, Int
 from jaxpick.simulate import layouts, placement
 from jaxpick.simulate.bank import Bank
 from jaxpick.simulate.draws import coin, log_uniform, pick, uniform, unit_arrays, units
-from jaxpick.simulate.orientations import draw_poses, nearest_view, view_directions
+from jaxpick.simulate.orientations import (
+    draw_poses,
+    nearest_view,
+    rot_and_tilt_deg,
+    view_directions,
+)
 from jaxpick.simulate.priors import Priors
 from jaxpick.simulate.species import Species, draw_species
 from jaxpick.typing import RandomKey
@@ -33,6 +38,8 @@ class Scene:
     """Everything made of molecules of the bank; arrays have one row a slot, used or not (`valid`).
 
     Attributes:
+        view: of the bank.
+        rot_tilt_deg: the Euler angles of what is shown: the view's, or the drawn ones for exact poses.
         magnification: bank pixels per micrograph pixel.
         strength: factor on the bank's projected potential.
         cut: (normal y, normal x, offset px): only offsets with normal . offset < offset px remain
@@ -48,6 +55,7 @@ class Scene:
     valid: Bool[Array, "*batch particle"]
     species: Int[Array, "*batch particle"]
     view: Int[Array, "*batch particle"]
+    rot_tilt_deg: Float[Array, "*batch particle 2"]
     psi_deg: Float[Array, "*batch particle"]
     diameter_px: Float[Array, "*batch particle"]
     magnification: Float[Array, "*batch particle"]
@@ -66,6 +74,7 @@ def draw_scene(
     field_yx_px: tuple[int, int],
     max_particles: int,
     max_distractors: int,
+    has_exact_poses: bool = False,
 ) -> Scene:
     """Draw one scene.
 
@@ -75,6 +84,7 @@ def draw_scene(
         field_yx_px: size of the field with its margins.
         max_particles: slots for particles, whole or broken.
         max_distractors: slots for aggregated particles and small proteins, half each.
+        has_exact_poses: keep the directions drawn instead of those of the nearest views.
     """
     species_key, particle_key, aggregate_key, small_key, pose_key, clean_key = jax.random.split(
         key, 6
@@ -93,9 +103,11 @@ def draw_scene(
         for name in particles
     }
     directions, psi_deg = draw_poses(pose_key, priors.scene, max_particles + max_distractors)
+    view = nearest_view(directions, view_directions(bank.euler_deg))
     return Scene(
         species_drawn=drawn,
-        view=nearest_view(directions, view_directions(bank.euler_deg)),
+        view=view,
+        rot_tilt_deg=rot_and_tilt_deg(directions) if has_exact_poses else bank.euler_deg[view],
         psi_deg=psi_deg,
         is_dirty=is_dirty,
         num_wanted=wanted,

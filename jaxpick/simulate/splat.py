@@ -13,7 +13,6 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from jaxpick.simulate.bank import Bank
 from jaxpick.simulate.scene import SCENE_SCALARS, TARGET, Scene
 
 # Projected excess potential of 20 angstrom of protein (3.38 V): thinner is not seen as particle.
@@ -30,6 +29,7 @@ HIGHEST_VOLT_ANGSTROM = 8192.0
 # Slots that are sampled together on a CPU.
 CHUNK = 32
 
+Views = Float[Array, "species view box box"]
 Corners = Int[Array, "particle 2"]
 Patches = Float[Array, "particle patch patch"]
 
@@ -57,7 +57,7 @@ class Splat:
 
 
 def splat(
-    scene: Scene, bank: Bank, field_yx_px: tuple[int, int], patch_px: int, max_particles: int
+    scene: Scene, views: Views, field_yx_px: tuple[int, int], patch_px: int, max_particles: int
 ) -> Splat:
     """Return the planes of a scene whose first `max_particles` slots hold particles, used ones
     first.
@@ -72,7 +72,7 @@ def splat(
         raise ValueError(f"slots: expected fewer than {2**SLOT_BITS}, got {num}")
     shape = (field_yx_px[0] + 2 * patch_px, field_yx_px[1] + 2 * patch_px)
     add = _add_in_turn if jax.default_backend() == "cpu" else _add_at_once
-    planes, patches = add(scene, bank, shape, patch_px)
+    planes, patches = add(scene, views, shape, patch_px)
     potential, owner, nearest = (plane[patch_px:-patch_px, patch_px:-patch_px] for plane in planes)
     distance = REACH_RADII * (1.0 - (nearest >> SLOT_BITS).astype(jnp.float32) / RANK_LEVELS)
     slot_mask = 2**SLOT_BITS - 1
@@ -85,7 +85,7 @@ def splat(
     )
 
 
-def make_patches(scene: Scene, bank: Bank, patch_px: int) -> Patches:
+def make_patches(scene: Scene, views: Views, patch_px: int) -> Patches:
     """Return each slot's projected potential around its nearest pixel; zero for free slots."""
     dy, dx = _offsets(scene, patch_px)
     cut_y, cut_x, offset = (scene.cut[:, i, None, None] for i in range(3))
@@ -93,18 +93,18 @@ def make_patches(scene: Scene, bank: Bank, patch_px: int) -> Patches:
     is_kept = jax.nn.sigmoid(2.0 * (offset - cut_y * dy - cut_x * dx))
     is_kept = jnp.where((cut_y == 0) & (cut_x == 0), 1.0, is_kept)
     strength = (scene.strength * scene.valid)[:, None, None]
-    return sample_views(scene, bank, dy, dx) * strength * is_kept
+    return sample_views(scene, views, dy, dx) * strength * is_kept
 
 
 def sample_views(
     scene: Scene,
-    bank: Bank,
+    views: Views,
     dy: Float[Array, "particle patch 1"],
     dx: Float[Array, "particle 1 patch"],
 ) -> Patches:
     """Sample each slot's view at offsets (dy, dx) in micrograph pixels; zero outside its box."""
-    box = bank.views.shape[-1]
-    views = bank.views[scene.species, scene.view].astype(jnp.float32).reshape(-1)
+    box = views.shape[-1]
+    seen = views[scene.species, scene.view].astype(jnp.float32).reshape(-1)
     psi = jnp.deg2rad(scene.psi_deg)
     c = (scene.magnification * jnp.cos(psi))[:, None, None]
     s = (scene.magnification * jnp.sin(psi))[:, None, None]
@@ -116,7 +116,7 @@ def sample_views(
     first = corner + (jnp.arange(scene.valid.shape[0]) * box**2)[:, None, None]
 
     def tap(step: int) -> Patches:
-        return views.at[first + step].get(mode="promise_in_bounds")
+        return seen.at[first + step].get(mode="promise_in_bounds")
 
     top = tap(0) * (1.0 - fx) + tap(1) * fx
     bottom = tap(box) * (1.0 - fx) + tap(box + 1) * fx
@@ -139,10 +139,10 @@ def _offsets(
 
 
 def _parts(
-    scene: Scene, bank: Bank, slot: Int[Array, " particle"], patch_px: int
+    scene: Scene, views: Views, slot: Int[Array, " particle"], patch_px: int
 ) -> tuple[Patches, Int[Array, "particle patch patch"], Int[Array, "particle patch patch"]]:
     """Return what each slot adds to the planes: potential, claims by mass and by nearness."""
-    patches = make_patches(scene, bank, patch_px)
+    patches = make_patches(scene, views, patch_px)
     peak = jnp.max(patches, axis=(1, 2), keepdims=True)
     floor = jnp.maximum(LEAST_SHARE * peak, jnp.minimum(LEAST_VOLT_ANGSTROM, 0.5 * peak))
     name = (slot + 1)[:, None, None]
@@ -172,7 +172,7 @@ def _empty(shape: tuple[int, int]) -> Planes:
 
 
 def _add_in_turn(
-    scene: Scene, bank: Bank, shape: tuple[int, int], patch_px: int
+    scene: Scene, views: Views, shape: tuple[int, int], patch_px: int
 ) -> tuple[Planes, Patches]:
     """Add patch after patch into slices: fastest on a CPU, where only used slots cost."""
     num = scene.valid.shape[0]
@@ -184,7 +184,7 @@ def _add_in_turn(
     def add_chunk(chunk: Array, carry: tuple[Planes, Patches]) -> tuple[Planes, Patches]:
         planes, patches = carry
         slot = jax.lax.dynamic_slice(order, (chunk * CHUNK,), (CHUNK,))
-        parts = _parts(_take(scene, slot), bank, slot, patch_px)
+        parts = _parts(_take(scene, slot), views, slot, patch_px)
         patches = jax.lax.dynamic_update_slice(patches, parts[0], (chunk * CHUNK, 0, 0))
 
         used = jnp.minimum(num_valid - chunk * CHUNK, CHUNK)
@@ -226,10 +226,10 @@ def _take(scene: Scene, slot: Int[Array, " chosen"]) -> Scene:
 
 
 def _add_at_once(
-    scene: Scene, bank: Bank, shape: tuple[int, int], patch_px: int
+    scene: Scene, views: Views, shape: tuple[int, int], patch_px: int
 ) -> tuple[Planes, Patches]:
     """Scatter all patches together: fastest where scattering is atomic."""
-    parts = _parts(scene, bank, jnp.arange(scene.valid.shape[0]), patch_px)
+    parts = _parts(scene, views, jnp.arange(scene.valid.shape[0]), patch_px)
     corner, grid = _corners(scene, shape, patch_px), jnp.arange(patch_px)
     y = corner[:, 0, None, None] + grid[None, :, None]
     x = corner[:, 1, None, None] + grid[None, None, :]

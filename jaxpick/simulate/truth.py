@@ -2,7 +2,7 @@
 
 Arrays have one row a slot for particles (whole or broken); `valid` says which rows are used.
 Positions are pixels of the micrograph: 0-based, pixel centres at integers, (y, x). Euler angles are
-those of the bank view that was used, so they are exact.
+those of the view that is shown, quantised or not, so they are exact.
 """
 
 import dataclasses
@@ -13,7 +13,6 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxpick.physics.ctf import Optics
-from jaxpick.simulate.bank import Bank
 from jaxpick.simulate.scene import BROKEN, Scene
 
 DISC_SAMPLES = 64
@@ -58,7 +57,6 @@ class Truth:
 
 def make_truth(
     scene: Scene,
-    bank: Bank,
     optics: Optics,
     shape: tuple[int, int],
     margin_yx_px: tuple[int, int],
@@ -89,7 +87,7 @@ def make_truth(
     return Truth(
         centre_yx_px=centre,
         valid=valid & (visible > 0),
-        euler_deg=jnp.concatenate([bank.euler_deg[view], psi[:, None]], axis=-1),
+        euler_deg=jnp.concatenate([scene.rot_tilt_deg[:max_particles], psi[:, None]], axis=-1),
         species=species,
         view=view,
         diameter_px=diameter_px,

@@ -101,7 +101,7 @@ def test_a_particle_at_the_edge_equals_the_crop_of_a_larger_field():
     far = make_scene(np.asarray(scene.centre_yx_px) + 2 * margin)
     images = []
     for placed, field, cut in ((moved, shape, margin), (far, larger, 2 * margin)):
-        phase = 6.5e-4 * splat(placed, blob_bank((15.0,)), field, 28, 2).potential
+        phase = 6.5e-4 * splat(placed, blob_bank((15.0,)).views, field, 28, 2).potential
         image = form_intensity(phase, None, optics, damping, 5.0)
         images.append(image[cut : cut + 64, cut : cut + 64])
     assert big.valid.shape == scene.valid.shape

@@ -27,6 +27,7 @@ def make_scene(centres, pixel=5.0, bank_pixel=4.0, diameter_angstrom=60.0, role=
         "valid": jnp.ones((num,), bool),
         "species": jnp.zeros((num,), jnp.int32),
         "view": jnp.zeros((num,), jnp.int32),
+        "rot_tilt_deg": jnp.zeros((num, 2)),
         "psi_deg": jnp.zeros((num,)),
         "diameter_px": jnp.full((num,), diameter_angstrom / pixel),
         "magnification": jnp.full((num,), pixel / bank_pixel),
@@ -53,7 +54,7 @@ def centroid(image):
 def test_a_bead_at_a_subpixel_place_has_its_centroid_there(centre):
     # Three pixels of the bank wide: smooth on both grids, so that sums are integrals.
     bank = blob_bank((12.0,))
-    planes = splat(make_scene([centre]), bank, FIELD, PATCH, 1)
+    planes = splat(make_scene([centre]), bank.views, FIELD, PATCH, 1)
     np.testing.assert_allclose(centroid(planes.potential), centre, atol=0.02)
     # What was projected is there, whatever the sampling: volt angstrom x area.
     total = float(planes.potential.sum()) * 5.0**2
@@ -68,7 +69,7 @@ def test_psi_turns_the_image_as_relion_does(psi):
     c, s = np.cos(np.deg2rad(psi)), np.sin(np.deg2rad(psi))
     x, y = 17.0 / 5, -9.0 / 5
     expected = [30.0 - s * x + c * y, 40.0 + c * x + s * y]
-    planes = splat(scene, bank, FIELD, PATCH, 1)
+    planes = splat(scene, bank.views, FIELD, PATCH, 1)
     np.testing.assert_allclose(centroid(planes.potential), expected, atol=0.03)
 
 
@@ -86,8 +87,8 @@ def crowd(num=12, seed=0):
 def test_both_ways_of_adding_give_the_same_planes():
     bank, scene = blob_bank((12.0,), offset_angstrom=(0.0, 9.0)), crowd()
     shape = (FIELD[0] + 2 * PATCH, FIELD[1] + 2 * PATCH)
-    in_turn, _ = jax.jit(lambda s: splatting._add_in_turn(s, bank, shape, PATCH))(scene)
-    at_once, _ = jax.jit(lambda s: splatting._add_at_once(s, bank, shape, PATCH))(scene)
+    in_turn, _ = jax.jit(lambda s: splatting._add_in_turn(s, bank.views, shape, PATCH))(scene)
+    at_once, _ = jax.jit(lambda s: splatting._add_at_once(s, bank.views, shape, PATCH))(scene)
     np.testing.assert_allclose(in_turn[0], at_once[0], rtol=1e-5, atol=1e-3)
     for one, other in zip(in_turn[1:], at_once[1:], strict=True):
         slot_mask = 2**splatting.SLOT_BITS - 1
@@ -99,7 +100,7 @@ def test_both_ways_of_adding_give_the_same_planes():
 
 def test_planes_of_a_crowd_equal_those_of_its_members():
     bank, scene = blob_bank((12.0,)), crowd()
-    whole = splat(scene, bank, FIELD, PATCH, 12)
+    whole = splat(scene, bank.views, FIELD, PATCH, 12)
     y, x = np.mgrid[: FIELD[0], : FIELD[1]].astype(float)
     total, best, owner = np.zeros((3, *FIELD))
     distance, nearest = np.full(FIELD, FAR), np.zeros(FIELD)
@@ -123,14 +124,14 @@ def test_planes_of_a_crowd_equal_those_of_its_members():
 
 def test_mask_covers_the_projected_mass_above_its_threshold():
     # 400 V angstrom peak: the threshold is 68, at r = sigma sqrt(2 ln(400 / 68)).
-    planes = splat(make_scene([(30.2, 40.4)]), blob_bank((15.0,)), FIELD, PATCH, 1)
+    planes = splat(make_scene([(30.2, 40.4)]), blob_bank((15.0,)).views, FIELD, PATCH, 1)
     area = float(jnp.sum(planes.owner > 0)) * 25
     assert area == pytest.approx(np.pi * 15.0**2 * 2 * np.log(400 / 68), rel=0.05)
 
 
 def test_a_cut_removes_one_side_of_a_particle():
     cut = jnp.asarray([[0.0, 1.0, 0.0]])
-    planes = splat(make_scene([(30.0, 40.0)], cut=cut), blob_bank((15.0,)), FIELD, PATCH, 1)
+    planes = splat(make_scene([(30.0, 40.0)], cut=cut), blob_bank((15.0,)).views, FIELD, PATCH, 1)
     left, right = planes.potential[:, :39].sum(), planes.potential[:, 42:].sum()
     assert float(right) < 0.02 * float(left)
 
@@ -138,4 +139,4 @@ def test_a_cut_removes_one_side_of_a_particle():
 def test_too_many_slots_are_refused():
     scene = make_scene(np.zeros((4096, 2)))
     with pytest.raises(ValueError, match="4096"):
-        splat(scene, blob_bank(), FIELD, PATCH, 1)
+        splat(scene, blob_bank().views, FIELD, PATCH, 1)
