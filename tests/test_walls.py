@@ -11,6 +11,7 @@ PACKAGE = ROOT / "jaxpick"
 # A room imports from itself and from rooms before it.
 ORDER = (
     "typing",
+    "pytrees",
     "spec",
     "rngs",
     "parallel",

@@ -15,19 +15,19 @@ functions follow the precision of their arguments.
 import dataclasses
 import math
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxpick.numerics.trigonometry import cos_sin
 from jaxpick.physics.constants import electron_wavelength_angstrom
+from jaxpick.pytrees import pytree
 from jaxpick.typing import Scalar
 
 Parameter = Float[Array, "..."] | float
 Frequencies = Float[Array, "fy fx"]
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Optics:
     """State of the microscope for one micrograph: scalars that may be traced or batched.
@@ -51,7 +51,7 @@ class Optics:
     phase_shift_deg: Parameter = 0.0
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Envelope:
     """What damps the transfer at high frequency: scalars that may be traced or batched.

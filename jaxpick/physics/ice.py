@@ -9,7 +9,6 @@ rad^2 angstrom^2 of phase.
 import dataclasses
 import math
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -23,12 +22,13 @@ from jaxpick.physics.constants import (
     POTENTIAL_PREFACTOR_VOLT_ANGSTROM2,
     interaction_constant_rad_per_volt_angstrom,
 )
+from jaxpick.pytrees import pytree
 from jaxpick.typing import Image, RandomKey, Scalar
 
 Parameter = Float[Array, "..."] | float
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class IceLayer:
     """Shape of the ice over the field: scalars that may be traced or batched.

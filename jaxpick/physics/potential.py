@@ -19,6 +19,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from jaxpick.physics.constants import ICE_POTENTIAL_VOLT, POTENTIAL_PREFACTOR_VOLT_ANGSTROM2
+from jaxpick.pytrees import pytree
 
 # Displaced volume of a heavy atom with its hydrogens: 1.235 angstrom^3/Da (0.81 Da/angstrom^3) and
 # 14.2 Da for protein; 0.91 angstrom^3/Da (partial specific volume 0.55 cm^3/g) and 15.5 Da for
@@ -27,7 +28,7 @@ PROTEIN_ATOM_VOLUME_ANGSTROM3 = 17.55
 NUCLEIC_ACID_ATOM_VOLUME_ANGSTROM3 = 14.1
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Atoms:
     """Heavy atoms of one molecule, their hydrogens implicit, and the ice they displace.

@@ -11,12 +11,12 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Literal
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxpick.physics.projection import project_beads
+from jaxpick.pytrees import pytree
 from jaxpick.simulate.rotations import fibonacci_views_deg, matrix_from_euler
 from jaxpick.simulate.specimens import Specimen, diameter_angstrom
 from jaxpick.spec import SpecError, require
@@ -26,7 +26,7 @@ from jaxpick.spec import SpecError, require
 MAX_BOX_SHARE = 0.95
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Bank:
     """Views of several species, the same directions and box for all.

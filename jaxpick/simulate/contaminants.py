@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Int
 
+from jaxpick.pytrees import pytree
 from jaxpick.simulate.draws import coin, units
 from jaxpick.simulate.frozen_contaminants import (
     add_ethane,
@@ -81,7 +82,7 @@ def class_of_role(role: Int[Array, " slot"]) -> Int[Array, " slot"]:
     return classes
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Labels:
     """Contaminants of a field by pixel: class (`CLASSES`) and instance, 0 for none."""

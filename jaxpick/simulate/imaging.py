@@ -8,6 +8,7 @@ from jaxtyping import Array, Bool, Float
 
 from jaxpick.physics.ctf import Envelope, Optics
 from jaxpick.physics.ice import IceLayer
+from jaxpick.pytrees import pytree
 from jaxpick.simulate.draws import (
     choice,
     clipped_log_normal,
@@ -21,7 +22,7 @@ from jaxpick.simulate.priors import IcePrior, MicroscopePrior
 from jaxpick.typing import RandomKey
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Exposure:
     """How one micrograph was taken.

@@ -2,10 +2,10 @@
 
 import dataclasses
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from jaxpick.pytrees import pytree
 from jaxpick.simulate import placement
 from jaxpick.simulate.draws import Unit, coin, log_uniform, pick, uniform, unit_arrays
 from jaxpick.simulate.priors import ScenePrior
@@ -18,7 +18,7 @@ NUM_WAVES = 8
 SITES_PER_CANDIDATE = 2
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Layout:
     """Candidate positions in order of priority, and what to do with them.

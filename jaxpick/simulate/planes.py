@@ -8,10 +8,10 @@ distances, not masks, are interpolated.
 
 import dataclasses
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Shaped
 
+from jaxpick.pytrees import pytree
 from jaxpick.typing import Image, Scalar
 
 INSTANCES_PER_CLASS = 32
@@ -30,7 +30,7 @@ CLASSES = (
 )
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Planes:
     """What contaminants add to a field.
@@ -46,7 +46,7 @@ class Planes:
     label: Int[Array, "*batch y x"]
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Site:
     """What sizes of contaminants are measured against.

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Complex, Float
 
+from jaxpick.pytrees import pytree
 from jaxpick.simulate.bank import Bank
 from jaxpick.simulate.rotations import matrix_from_euler
 from jaxpick.simulate.scene import Scene
@@ -20,7 +21,7 @@ from jaxpick.simulate.slices import (
 from jaxpick.simulate.specimens import Specimen
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Volumes:
     """The species of a bank as volumes ready for slicing; see `slices.FourierVolume`."""

@@ -21,6 +21,7 @@ from jaxpick.physics.constants import (
 from jaxpick.physics.ctf import Optics
 from jaxpick.physics.ice import ice_thickness_angstrom, relative_phase_density
 from jaxpick.physics.wave import add_inelastic, form_intensity, zero_loss_transmission
+from jaxpick.pytrees import pytree
 from jaxpick.simulate.bank import Bank
 from jaxpick.simulate.camera import expose
 from jaxpick.simulate.contaminants import draw_contaminants, label_contaminants
@@ -40,7 +41,7 @@ from jaxpick.typing import RandomKey
 FRINGE_PX = 12
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Simulated:
     """One micrograph and its truth.
@@ -202,7 +203,12 @@ def _form_image(
     voltage = exposure.optics.voltage_kv
     thickness = ice_thickness_angstrom(thickness_key, size_of(potential), exposure.ice, pixel)
     density = relative_phase_density(exposure.dose_e_per_angstrom2, exposure.structure_to_shot)
-    noise = jax.random.normal(structure_key, potential.shape, jnp.float32)
+    # The branch keeps the draw in memory: fused into the wave, it would be repeated for each use.
+    noise = jax.lax.cond(
+        density > 0,
+        lambda: jax.random.normal(structure_key, potential.shape, jnp.float32),
+        lambda: jnp.zeros(potential.shape, jnp.float32),
+    )
     structure = jnp.sqrt(density * thickness / jnp.mean(thickness)) / pixel * noise
     phase = interaction_constant_rad_per_volt_angstrom(voltage) * potential + structure
     elastic = form_intensity(phase, absorption, exposure.optics, exposure.damping, pixel)

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from jaxpick.pytrees import pytree
 from jaxpick.simulate import layouts, placement
 from jaxpick.simulate.bank import Bank
 from jaxpick.simulate.draws import coin, log_uniform, pick, uniform, unit_arrays, units
@@ -32,7 +33,7 @@ CANDIDATES_PER_PARTICLE = 2
 MEMBERS_PER_AGGREGATE = 16
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Scene:
     """Everything made of molecules of the bank; arrays have one row a slot, used or not (`valid`).

@@ -9,18 +9,18 @@ volume and image is voxel / pixel `box // 2`.
 
 import dataclasses
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex, Float
 
 from jaxpick.physics.projection import splat_volume
+from jaxpick.pytrees import pytree
 from jaxpick.simulate.specimens import Specimen
 
 PAD = 2
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FourierVolume:
     """A padded spectrum ready for slicing.

@@ -4,10 +4,10 @@ seen with.
 
 import dataclasses
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from jaxpick.pytrees import pytree
 from jaxpick.simulate.bank import Bank
 from jaxpick.simulate.draws import Unit, log_uniform, pick, uniform, units
 from jaxpick.simulate.priors import DiameterPixels, Priors
@@ -17,7 +17,7 @@ from jaxpick.typing import RandomKey
 PATCH_RIM_PX = 4.0
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Species:
     """What is in this micrograph: the target, its companions, and the pixel.

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from jaxpick.pytrees import pytree
 from jaxpick.simulate.scene import SCENE_SCALARS, TARGET, Scene
 
 # Projected excess potential of 20 angstrom of protein (3.38 V): thinner is not seen as particle.
@@ -34,7 +35,7 @@ Corners = Int[Array, "particle 2"]
 Patches = Float[Array, "particle patch patch"]
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Splat:
     """Planes of one field.

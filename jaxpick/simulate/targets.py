@@ -8,10 +8,10 @@ in its radii, and who owns each pixel by projected mass.
 import dataclasses
 from typing import Literal
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from jaxpick.pytrees import pytree
 from jaxpick.simulate.planes import CLASSES
 from jaxpick.simulate.render import Simulated
 from jaxpick.spec import require
@@ -52,7 +52,7 @@ class TargetSpec:
         require(0 <= self.least_visible <= 1, "least_visible", self.least_visible, "0 to 1")
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Target:
     """Target of one micrograph: `value` in [0, 1] and `weight`, 0 where it is not judged."""

@@ -7,18 +7,18 @@ those of the view that is shown, quantised or not, so they are exact.
 
 import dataclasses
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxpick.physics.ctf import Optics
+from jaxpick.pytrees import pytree
 from jaxpick.simulate.scene import BROKEN, Scene
 
 DISC_SAMPLES = 64
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Truth:
     """Every particle of one micrograph.

@@ -7,10 +7,11 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import PyTree
 
+from jaxpick.pytrees import pytree
 from jaxpick.train.stage import Params
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainState:
     """Everything a checkpoint needs beside the settings: keys follow from seed and step."""
