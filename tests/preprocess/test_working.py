@@ -75,7 +75,9 @@ def test_a_usable_part_is_normalised_as_if_cut_out():
 def test_what_stands_in_the_border_changes_nothing():
     one, other = field(), field()
     other[:8] = np.linspace(-50, 400, 74)
-    np.testing.assert_allclose(normal(one, (8, 60, 0, 74)), normal(other, (8, 60, 0, 74)), atol=1e-4)
+    np.testing.assert_allclose(
+        normal(one, (8, 60, 0, 74)), normal(other, (8, 60, 0, 74)), atol=1e-4
+    )
 
 
 def test_batches_are_normalised_one_by_one():
@@ -123,7 +125,8 @@ def test_mixed_sizes_share_programs():
 
 
 @pytest.mark.parametrize(
-    ("diameter", "said"), [(5.0, "2.5 pixels of 2 angstrom; expected 6 or more"), (400.0, "the 100")]
+    ("diameter", "said"),
+    [(5.0, "2.5 pixels of 2 angstrom; expected 6 or more"), (400.0, "the 100")],
 )
 def test_impossible_diameters_are_refused(diameter, said):
     with pytest.raises(InputError, match=said):

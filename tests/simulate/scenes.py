@@ -63,7 +63,9 @@ def plain_priors(**parts: object) -> Priors:
     """Return priors without contaminants, processing, camera faults and ice structure, but for `parts`."""
     chosen: dict[str, object] = {
         "pixel": PixelAngstrom(pixel_angstrom=(5.0, 5.0), largest_particle_angstrom=70.0),
-        "microscope": MicroscopePrior(phase_plate_probability=0.0, voltage_weights=(1.0, 0.0, 0.0, 0.0)),
+        "microscope": MicroscopePrior(
+            phase_plate_probability=0.0, voltage_weights=(1.0, 0.0, 0.0, 0.0)
+        ),
         "ice": FLAT_ICE,
         "detector": PERFECT_CAMERA,
         "scene": ScenePrior(
