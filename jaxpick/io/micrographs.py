@@ -124,6 +124,8 @@ def _chosen_pixel_size(path: Path, from_header: float | None, given: float | Non
 
 
 def _check_values(image: np.ndarray, path: Path) -> None:
+    if image.size == 0:
+        raise InputError(f"{path}: has no pixels; expected an image")
     # The extremes carry NaN and infinity, so that two passes check everything.
     low, high = float(image.min()), float(image.max())
     if not (math.isfinite(low) and math.isfinite(high)):

@@ -185,6 +185,14 @@ def test_bad_files_are_refused_in_one_sentence_naming_them(tmp_path):
         assert name in message and reason in message and "\n" not in message, message
 
 
+def test_a_tiff_without_pixels_is_refused(tmp_path, monkeypatch):
+    tifffile.imwrite(tmp_path / "m.tif", IMAGE)
+    # What tifffile gives for some damaged headers.
+    monkeypatch.setattr(tifffile.TiffPage, "asarray", lambda *_, **__: np.zeros((0, 0), np.float32))
+    with pytest.raises(InputError, match=r"m\.tif: "):
+        read_micrograph(tmp_path / "m.tif", 1.5)
+
+
 def test_damage_anywhere_never_raises_anything_else(tmp_path):
     sources = {}
     for name in ("m.mrc", "m.mrc.gz"):
