@@ -184,6 +184,18 @@ def per_example(f: Callable[..., Any], mesh: Mesh | None = None) -> Callable[...
     return sharded
 
 
+def batch_axis() -> str | None:
+    """Return the axis that means over a batch must go over beside the batch's own, where called.
+
+    Under `pmap` a device sees its share of the batch alone; under `jit` all of it, and there is none.
+    """
+    try:
+        jax.lax.axis_size(AXIS)
+    except NameError:
+        return None
+    return AXIS
+
+
 def process_rows(batch_size: int) -> slice:
     """Return the rows of a global batch that this process has to provide."""
     share = batch_size // jax.process_count()

@@ -8,10 +8,14 @@ A stage is made of pure functions:
   name. `keys` holds one key per example, so that dropout and the like do not depend on how many
   devices share the batch. A figure is an array [batch], averaged over examples, or a pair (sum,
   weight) of arrays [batch], for ratios such as precision.
+
+A network with running statistics (batch norm) keeps them among its parameters under the name
+`batch_stats`, as Flax does. Its loss returns their next values as a third result, and the step puts
+them in the place of the old ones. Means over a batch go over `jaxpick.parallel.batch_axis()` too.
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Literal, TypeAlias
 
 from jaxtyping import PyTree
@@ -21,7 +25,9 @@ from jaxpick.train.optimizers import OptimizerSpec
 from jaxpick.train.sources import ExampleSource
 
 Params: TypeAlias = PyTree
-Loss: TypeAlias = Callable[..., tuple[Any, Mapping[str, Any]]]
+Loss: TypeAlias = Callable[..., tuple[Any, ...]]
+
+STATISTICS = "batch_stats"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -46,7 +52,10 @@ class Stage:
         name: of its folder of checkpoints and its rows in the metrics.
         init: `(key, previous parameters or None) -> parameters`.
         examples: what it is trained on.
-        loss: `(params, batch, keys) -> (loss per example, figures per example)`.
+        loss: `(params, batch, keys) -> (loss per example, figures per example)`, followed by the
+            next running statistics where the network has some.
+        validation_loss: the same without dropout and with the running statistics in use; `loss` if
+            None. Statistics that it returns are left alone.
         settings: steps, batch size, optimizer.
         validation: what it is validated on; fresh draws of `examples`, the same each time, if None.
         monitor: the figure that says which parameters are best.
@@ -59,6 +68,7 @@ class Stage:
     init: Callable[..., Params]
     examples: ExampleSource
     loss: Loss
+    validation_loss: Loss | None = None
     settings: StageSpec = StageSpec()
     validation: ExampleSource | None = None
     monitor: str = "loss"

@@ -5,7 +5,7 @@ A training step reads top to bottom: keys, examples (simulated or augmented on t
 loss and gradient, update, figures. The figures are those of the parameters before the update.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeAlias
 
 import jax
@@ -17,7 +17,7 @@ from jaxpick import rngs
 from jaxpick.parallel import Parallelism
 from jaxpick.train.metrics import Sums, weigh
 from jaxpick.train.sources import ExampleSource
-from jaxpick.train.stage import Params, Stage
+from jaxpick.train.stage import STATISTICS, Loss, Params, Stage
 from jaxpick.train.state import TrainState
 from jaxpick.typing import RandomKey
 
@@ -53,14 +53,15 @@ def make_train_step(
     ) -> tuple[TrainState, Sums]:
         batch, keys = _draw(stage, stage.examples, parallel, shared, rows, stream_key, state.step)
 
-        def objective(params: Params) -> tuple[Float[Array, ""], dict[str, Any]]:
-            losses, figures = _losses(stage, params, batch, keys, precision)
-            return jnp.mean(losses), {"loss": losses, **figures}
+        def objective(params: Params) -> tuple[Float[Array, ""], tuple[dict[str, Any], PyTree]]:
+            losses, figures, statistics = _losses(stage.loss, stage, params, batch, keys, precision)
+            return jnp.mean(losses), ({"loss": losses, **figures}, statistics)
 
-        gradients, figures = jax.grad(objective, has_aux=True)(state.params)
+        gradients, (figures, statistics) = jax.grad(objective, has_aux=True)(state.params)
         gradients = parallel.average(gradients)
         updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
+        params = _with_statistics(params, parallel.average(statistics))
         sums = parallel.total(weigh(figures))
         sums["gradient_norm"] = (optax.tree.norm(gradients), jnp.ones([], jnp.float32))
         return TrainState(step=state.step + 1, params=params, opt_state=opt_state), sums
@@ -72,11 +73,11 @@ def make_eval_step(
     stage: Stage, parallel: Parallelism, precision: Precision = "float32"
 ) -> EvalStep:
     """Return the compiled `step(params, shared, rows, key) -> sums` of one batch."""
-    source = stage.validation or stage.examples
+    source, loss = stage.validation or stage.examples, stage.validation_loss or stage.loss
 
     def step(params: Params, shared: PyTree, rows: PyTree, key: RandomKey) -> Sums:
         batch, keys = _draw(stage, source, parallel, shared, rows, key, 0)
-        losses, figures = _losses(stage, params, batch, keys, precision)
+        losses, figures, _ = _losses(loss, stage, params, batch, keys, precision)
         return parallel.total(weigh({"loss": losses, **figures}))
 
     return parallel.compile(step)
@@ -100,13 +101,28 @@ def _draw(
 
 
 def _losses(
-    stage: Stage, params: Params, batch: PyTree, keys: Key[Array, " batch"], precision: Precision
-) -> tuple[Float[Array, " batch"], dict[str, Any]]:
+    loss: Loss,
+    stage: Stage,
+    params: Params,
+    batch: PyTree,
+    keys: Key[Array, " batch"],
+    precision: Precision,
+) -> tuple[Float[Array, " batch"], dict[str, Any], PyTree]:
+    """Return the loss of each example, figures, and the next running statistics (None without)."""
     if precision == "bfloat16":
-        params = _half(params)
+        # Running statistics move by less than bfloat16 resolves.
+        params = _with_statistics(_half(params), _statistics(params))
         batch = {k: _half(v) if k in stage.compute_names else v for k, v in batch.items()}
-    losses, figures = stage.loss(params, batch, keys)
-    return jnp.asarray(losses, jnp.float32), dict(figures)
+    losses, figures, *statistics = loss(params, batch, keys)
+    return jnp.asarray(losses, jnp.float32), dict(figures), statistics[0] if statistics else None
+
+
+def _statistics(params: Params) -> PyTree:
+    return params.get(STATISTICS) if isinstance(params, Mapping) else None
+
+
+def _with_statistics(params: Params, statistics: PyTree) -> Params:
+    return params if statistics is None else {**params, STATISTICS: statistics}
 
 
 def _half(tree: PyTree) -> PyTree:
