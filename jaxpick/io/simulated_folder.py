@@ -7,15 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Int
 
 from jaxpick.io.coordinates import read_picks, write_picks
 from jaxpick.io.files import write_text
 from jaxpick.io.mrc import write_mrc
 from jaxpick.io.nouns import Picks, make_picks
-from jaxpick.simulate.render import Simulated
+from jaxpick.simulate.simulated import Simulated
 
-# Labels of the masks: background 0, particles 1, contaminants CONTAMINANT + their class.
-PARTICLE, CONTAMINANT = 1, 10
+# Labels of the masks: background 0, particles 1, particles that a picker is not judged on 2,
+# contaminants CONTAMINANT + their class.
+PARTICLE, IGNORED, CONTAMINANT = 1, 2, 10
 
 
 def micrograph_name(index: int) -> str:
@@ -32,11 +34,17 @@ def save_simulated(folder: Path, index: int, simulated: Simulated) -> None:
     """Write one micrograph (float32 MRC), its mask (labels as above) and its truth."""
     name, pixel = micrograph_name(index), float(simulated.pixel_size_angstrom)
     write_mrc(folder / "micrographs" / name, np.asarray(simulated.image), pixel)
-    classes = np.asarray(simulated.contaminant_mask)
-    contaminant = np.where(classes > 0, CONTAMINANT + classes, 0)
-    mask = np.where(np.asarray(simulated.mask_mass), PARTICLE, contaminant)
-    write_mrc(folder / "masks" / name, mask.astype(np.int16), pixel)
+    write_mrc(folder / "masks" / name, label_mask(simulated), pixel)
     write_text(_truth_file(folder, index), json.dumps(truth_columns(simulated)))
+
+
+def label_mask(simulated: Simulated) -> Int[np.ndarray, "y x"]:
+    """Return the label of each pixel (see above); an ignored particle's disc reaches to what surrounds it."""
+    classes, is_ignored = np.asarray(simulated.contaminant_mask), np.asarray(simulated.ignore_mask)
+    around = np.where(is_ignored, IGNORED, 0)
+    around = np.where(classes > 0, CONTAMINANT + classes, around)
+    particle = np.where(is_ignored, IGNORED, PARTICLE)
+    return np.where(np.asarray(simulated.mask_mass), particle, around).astype(np.int16)
 
 
 def truth_columns(simulated: Simulated) -> dict[str, Any]:

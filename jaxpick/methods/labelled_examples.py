@@ -15,8 +15,9 @@ from jaxtyping import Array, Bool, Float
 from scipy.spatial import cKDTree
 
 from jaxpick.methods.labelled_micrographs import Labelled, LabelledMicrograph
-from jaxpick.methods.simulated_examples import FieldSpec, TargetSpec
+from jaxpick.methods.simulated_examples import FieldSpec
 from jaxpick.simulate.bank import Bank
+from jaxpick.simulate.targets import TargetSpec
 from jaxpick.train.sources import ExampleSource, Loaded, Simulated
 from jaxpick.typing import RandomKey
 

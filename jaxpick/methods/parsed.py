@@ -24,7 +24,6 @@ from jaxpick.methods.segmentation import Logits, segmentation_picker, segmentati
 from jaxpick.methods.simulated_examples import (
     TRAINING_PRIORS,
     FieldSpec,
-    TargetSpec,
     patch_example,
 )
 from jaxpick.models.parsed import (
@@ -40,6 +39,7 @@ from jaxpick.preprocess.parsed import ParsedPreprocessSpec
 from jaxpick.preprocess.working import WorkingSpec
 from jaxpick.simulate.bank import Bank
 from jaxpick.simulate.priors import PixelAngstrom
+from jaxpick.simulate.targets import TargetSpec
 from jaxpick.spec import require
 from jaxpick.train.optimizers import OptimizerSpec
 from jaxpick.train.stage import Stage, StageSpec

@@ -22,7 +22,6 @@ from jaxpick.methods.labelled_examples import Data, field_sources
 from jaxpick.methods.parsed import PAPER_PRIORS
 from jaxpick.methods.simulated_examples import (
     FieldSpec,
-    TargetSpec,
     draw_field,
     segmentation_example,
 )
@@ -30,6 +29,7 @@ from jaxpick.models.parsed import ParsedReleased, released_receptive_field_px
 from jaxpick.picking.blob_picker import BlobDecodeSpec, BlobPicker
 from jaxpick.preprocess.parsed import ParsedPreprocessSpec
 from jaxpick.simulate.bank import Bank
+from jaxpick.simulate.targets import TargetSpec
 from jaxpick.train.optimizers import OptimizerSpec
 from jaxpick.train.stage import Stage, StageSpec
 from jaxpick.typing import Images, RandomKey

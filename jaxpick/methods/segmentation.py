@@ -11,13 +11,13 @@ from jaxpick.losses import sigmoid_cross_entropy, weighted_mean
 from jaxpick.methods.labelled_examples import Data, field_sources
 from jaxpick.methods.simulated_examples import (
     FieldSpec,
-    TargetSpec,
     draw_field,
     segmentation_example,
 )
 from jaxpick.picking.dense import DecodeSpec, DensePicker
 from jaxpick.preprocess.prepare import PreprocessSpec
 from jaxpick.simulate.bank import Bank
+from jaxpick.simulate.targets import TargetSpec
 from jaxpick.train.stage import Stage, StageSpec
 from jaxpick.typing import Images, RandomKey
 

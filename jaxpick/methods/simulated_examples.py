@@ -5,11 +5,10 @@ picking see the same thing. Particles that nothing could find are neither wanted
 """
 
 import dataclasses
-from typing import Literal
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Float
 
 from jaxpick.preprocess.prepare import PreprocessSpec, normalise_field
 from jaxpick.simulate.bank import Bank
@@ -23,7 +22,9 @@ from jaxpick.simulate.priors import (
     ProcessingPrior,
     ScenePrior,
 )
-from jaxpick.simulate.render import Simulated, simulate_micrograph
+from jaxpick.simulate.render import simulate_micrograph
+from jaxpick.simulate.simulated import Simulated
+from jaxpick.simulate.targets import TargetSpec, judge, make_target
 from jaxpick.spec import require
 from jaxpick.typing import Image, RandomKey
 
@@ -72,34 +73,6 @@ class FieldSpec:
         require(self.max_particles > 0, "max_particles", self.max_particles, "a positive number")
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class TargetSpec:
-    """What a segmenter is to draw for each particle.
-
-    Attributes:
-        kind: `mass`, the projected-mass mask (PARSED's "ground-truth particle-segmentation map"), or `disc`.
-        disc_fraction: radius of the disc in radii of the particle; below 1, neighbours stay apart.
-        overlap_limit: particles covered by others over a larger share of their disc are ignored.
-        least_dprime: particles whose matched filter gives less signal to noise are ignored.
-    """
-
-    kind: Literal["mass", "disc"] = "disc"
-    disc_fraction: float = 0.5
-    overlap_limit: float = 0.6
-    least_dprime: float = 3.0
-
-    def __post_init__(self) -> None:
-        require(
-            0 < self.disc_fraction <= 1.5,
-            "disc_fraction",
-            self.disc_fraction,
-            "above 0, at most 1.5",
-        )
-        require(
-            0 < self.overlap_limit <= 1, "overlap_limit", self.overlap_limit, "above 0, at most 1"
-        )
-
-
 def draw_field(key: RandomKey, bank: Bank, spec: FieldSpec) -> Simulated:
     """Simulate one field.
 
@@ -120,24 +93,13 @@ def draw_field(key: RandomKey, bank: Bank, spec: FieldSpec) -> Simulated:
 def segmentation_example(
     simulated: Simulated, target: TargetSpec, working: PreprocessSpec
 ) -> dict[str, Array]:
-    """Return the map to be drawn for a field: `image`, `target` (0 or 1), `weight` (0 where ignored), all (y, x)."""
-    wanted = (
-        simulated.distance <= target.disc_fraction if target.kind == "disc" else simulated.mask_mass
-    )
-    hidden = jnp.concatenate([jnp.zeros(1, bool), hidden_particles(simulated, target)])
-    hidden = hidden[simulated.nearest]
+    """Return the map to be drawn for a field: `image`, `target` (0 to 1), `weight` (0 where ignored), all (y, x)."""
+    drawn = make_target(simulated, target)
     return {
         "image": normalise_field(simulated.image, simulated.pixel_size_angstrom, working),
-        "target": jnp.where(wanted & ~hidden, 1.0, 0.0),
-        "weight": jnp.where(wanted & hidden, 0.0, 1.0),
+        "target": drawn.value,
+        "weight": drawn.weight,
     }
-
-
-def hidden_particles(simulated: Simulated, target: TargetSpec) -> Bool[Array, " particle"]:
-    """Return which particles no picker can be asked to find: covered, lost in noise, or in a contaminant."""
-    truth = simulated.truth
-    covered = truth.overlap_fraction > target.overlap_limit
-    return covered | (truth.dprime < target.least_dprime) | (truth.contaminant > 0)
 
 
 def patch_example(
@@ -165,8 +127,7 @@ def patch_example(
     simulated = draw_field(field_key, bank, field)
     half = num_patches // 2
     truth = simulated.truth
-    usable = truth.valid & truth.is_inside & ~truth.is_broken
-    usable &= ~hidden_particles(simulated, target)
+    usable = truth.is_inside & judge(truth, target)[0]
     slot = jax.random.categorical(particle_key, jnp.where(usable, 0.0, -1e9), shape=(half,))
     far = (simulated.distance >= least_distance).ravel()
     place = jax.random.categorical(other_key, jnp.where(far, 0.0, -1e9), shape=(half,))

@@ -11,10 +11,11 @@ import jax.numpy as jnp
 
 from jaxpick.methods.labelled_examples import Data
 from jaxpick.methods.segmentation import Logits, segmentation_picker, segmentation_stage
-from jaxpick.methods.simulated_examples import FieldSpec, TargetSpec
+from jaxpick.methods.simulated_examples import FieldSpec
 from jaxpick.models.unet import UNet
 from jaxpick.picking.dense import DecodeSpec, DensePicker
 from jaxpick.preprocess.working import WorkingSpec
+from jaxpick.simulate.targets import TargetSpec
 from jaxpick.train.optimizers import OptimizerSpec
 from jaxpick.train.stage import Stage, StageSpec
 from jaxpick.typing import Images, RandomKey

@@ -11,17 +11,15 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int, Key
+from jaxtyping import Array, Float, Key
 
 from jaxpick.numerics.fourier import smooth_next_size
 from jaxpick.physics.constants import (
     ice_mean_free_path_angstrom,
     interaction_constant_rad_per_volt_angstrom,
 )
-from jaxpick.physics.ctf import Optics
 from jaxpick.physics.ice import ice_thickness_angstrom, relative_phase_density
 from jaxpick.physics.wave import add_inelastic, form_intensity, zero_loss_transmission
-from jaxpick.pytrees import pytree
 from jaxpick.simulate.bank import Bank
 from jaxpick.simulate.camera import expose
 from jaxpick.simulate.contaminants import draw_contaminants, label_contaminants
@@ -33,49 +31,14 @@ from jaxpick.simulate.priors import Priors
 from jaxpick.simulate.processing import process
 from jaxpick.simulate.scene import TARGET, Scene, draw_scene
 from jaxpick.simulate.signal import particle_signal
+from jaxpick.simulate.simulated import Simulated
 from jaxpick.simulate.splat import Splat, splat
-from jaxpick.simulate.truth import Truth, make_truth
+from jaxpick.simulate.targets import TargetSpec, ignored_pixels
+from jaxpick.simulate.truth import make_truth
 from jaxpick.typing import RandomKey
 
 # Beyond half a patch, room for the fringes of what lies outside the micrograph.
 FRINGE_PX = 12
-
-
-@pytree
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Simulated:
-    """One micrograph and its truth.
-
-    Attributes:
-        image: counts over their mean, as a motion-corrected micrograph is.
-        truth: every particle.
-        instance: particle slot + 1 whose projected mass is largest here and above its threshold
-            (whole and broken).
-        mask_mass: pixels of whole particles by projected mass.
-        mask_disc: pixels within the discs of whole particles.
-        distance: to the nearest whole particle's centre, in its radii; large where none is near.
-        nearest: slot + 1 of that particle.
-        contaminant_mask: class of the contaminant here (`planes.CLASSES`), 0 for none.
-        contaminant_instance: number of that contaminant within the micrograph.
-        ignore_mask: pixels on which a picker should not be judged.
-        nominal_diameter_px: the target's diameter as a user would give it.
-    """
-
-    image: Float[Array, "*batch y x"]
-    truth: Truth
-    instance: Int[Array, "*batch y x"]
-    mask_mass: Bool[Array, "*batch y x"]
-    mask_disc: Bool[Array, "*batch y x"]
-    distance: Float[Array, "*batch y x"]
-    nearest: Int[Array, "*batch y x"]
-    contaminant_mask: Int[Array, "*batch y x"]
-    contaminant_instance: Int[Array, "*batch y x"]
-    ignore_mask: Bool[Array, "*batch y x"]
-    pixel_size_angstrom: Float[Array, "*batch"]
-    optics: Optics
-    dose_e_per_angstrom2: Float[Array, "*batch"]
-    nominal_diameter_px: Float[Array, "*batch"]
-    nominal_diameter_angstrom: Float[Array, "*batch"]
 
 
 def field_shape(shape: tuple[int, int], patch_px: int) -> tuple[int, int]:
@@ -235,6 +198,7 @@ def _collect(
     margin = ((field[0] - shape[0]) // 2, (field[1] - shape[1]) // 2)
     optics, drawn = exposure.optics, scene.species_drawn
     truth = make_truth(scene, optics, shape, margin, max_particles, signal, contaminant_mask)
+    nearest = _middle(molecules.nearest, shape)
     return Simulated(
         image=image,
         truth=truth,
@@ -242,10 +206,10 @@ def _collect(
         mask_mass=is_whole,
         mask_disc=distance <= 1.0,
         distance=distance,
-        nearest=_middle(molecules.nearest, shape),
+        nearest=nearest,
         contaminant_mask=contaminant_mask,
         contaminant_instance=_middle(labels.instances, shape),
-        ignore_mask=jnp.zeros(shape, bool),
+        ignore_mask=ignored_pixels(truth, distance, nearest, contaminant_mask, TargetSpec()),
         pixel_size_angstrom=drawn.pixel_angstrom,
         optics=optics,
         dose_e_per_angstrom2=exposure.dose_e_per_angstrom2,

@@ -1,22 +1,27 @@
-"""What a network is asked to predict, from a simulated micrograph: segmentation, heat map, and
-where not to look.
+"""What a network is asked to predict, from a simulated micrograph: segmentation or heat map, and
+where it is not judged.
 
-Everything follows from two planes of `render.Simulated`: the distance to the nearest whole particle
-in its radii, and who owns each pixel by projected mass.
+Which particles must be found, which are not judged and which are background is decided once
+(`judge`); the maps follow from the distance to the nearest whole particle in its radii, and from
+who owns each pixel by projected mass.
 """
 
 import dataclasses
 from typing import Literal
 
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from jaxpick.pytrees import pytree
 from jaxpick.simulate.planes import CLASSES
-from jaxpick.simulate.render import Simulated
+from jaxpick.simulate.simulated import Simulated
+from jaxpick.simulate.truth import Truth
 from jaxpick.spec import require
 
-HIDING = tuple(CLASSES.index(name) for name in ("ice_crystal", "gold"))
+# Particles on a carbon film stay in sight; everything else covers them.
+HIDING = tuple(name for name in CLASSES if name not in ("none", "carbon"))
+# A pixel whose target would be below this belongs to the background of its particle.
+LEAST_VALUE = 0.1
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -24,32 +29,41 @@ class TargetSpec:
     """How truth becomes a target.
 
     Attributes:
-        kind: `disc` (fraction of the radius), `mass` (projected mass), or `heat` (Gaussian about
-            the centre).
-        disc_fraction: radius of the disc in radii of the particle.
+        kind: `disc` (fraction of the radius), `mass` (projected mass, PARSED's "ground-truth
+            particle-segmentation map"), or `heat` (Gaussian about the centre).
+        disc_fraction: radius of the disc in radii of the particle; below 1, neighbours stay apart.
         heat_sigma: of the Gaussian, in diameters.
-        ignore_overlap: particles that another covers by more than this share are not judged ...
-        drop_overlap: ... and beyond this share they count as background.
+        overlap_limit: particles that another covers over a larger share of their disc are not
+            judged ...
+        drop_overlap: ... and beyond this share they are background; 1 drops none.
+        least_dprime: particles whose matched filter gives less signal to noise are not judged.
+        least_visible: nor those of which a smaller share lies inside the frame; from 0.5 on, whose
+            centre is outside.
+        hidden_by: nor those whose centre lies in a contaminant of these classes.
         aggregates: whether aggregates and broken particles are background or are not judged.
-        least_visible: particles of which less is inside the frame are not judged.
-        least_dprime: weaker particles are not judged; 0 judges all.
     """
 
     kind: Literal["disc", "mass", "heat"] = "disc"
     disc_fraction: float = 0.5
     heat_sigma: float = 0.2
-    ignore_overlap: float = 0.3
-    drop_overlap: float = 0.6
-    aggregates: Literal["negative", "ignore"] = "negative"
+    overlap_limit: float = 0.6
+    drop_overlap: float = 1.0
+    least_dprime: float = 3.0
     least_visible: float = 0.5
-    least_dprime: float = 0.0
+    hidden_by: tuple[str, ...] = HIDING
+    aggregates: Literal["negative", "ignore"] = "negative"
 
     def __post_init__(self) -> None:
-        require(self.disc_fraction > 0, "disc_fraction", self.disc_fraction, "a positive share")
+        in_reach = 0 < self.disc_fraction <= 1.5
+        require(in_reach, "disc_fraction", self.disc_fraction, "above 0, at most 1.5")
         require(self.heat_sigma > 0, "heat_sigma", self.heat_sigma, "a positive share")
-        ordered = 0 <= self.ignore_overlap <= self.drop_overlap <= 1
-        require(ordered, "ignore_overlap", self.ignore_overlap, "0 <= ignore <= drop_overlap <= 1")
+        limit = self.overlap_limit
+        require(0 < limit <= 1, "overlap_limit", limit, "above 0, at most 1")
+        drops = limit <= self.drop_overlap <= 1
+        require(drops, "drop_overlap", self.drop_overlap, f"overlap_limit ({limit:g}) to 1")
         require(0 <= self.least_visible <= 1, "least_visible", self.least_visible, "0 to 1")
+        known = set(self.hidden_by) <= set(CLASSES)
+        require(known, "hidden_by", self.hidden_by, f"some of {', '.join(CLASSES[1:])}")
 
 
 @pytree
@@ -63,34 +77,31 @@ class Target:
 
 def make_target(simulated: Simulated, spec: TargetSpec) -> Target:
     """Return the target of one micrograph."""
-    is_kept, is_ignored = judge(simulated, spec)
-    shape = value_of(simulated, spec)
-    kept, ignored = (_by_pixel(simulated, spec, flags) for flags in (is_kept, is_ignored))
-    is_blank = ignored & (shape > 0.1)
-    if spec.aggregates == "ignore":
-        classes = [CLASSES.index(name) for name in ("aggregate", "broken")]
-        is_blank |= jnp.isin(simulated.contaminant_mask, jnp.asarray(classes))
-    is_blank |= simulated.ignore_mask
+    is_wanted, is_ignored = judge(simulated.truth, spec)
+    shape = shape_of(simulated, spec)
+    slot = simulated.instance if spec.kind == "mass" else simulated.nearest
+    is_drawn = shape > LEAST_VALUE
+    is_blank = of_pixel(is_ignored, slot) & is_drawn
+    is_blank |= jnp.isin(simulated.contaminant_mask, _blank_classes(spec))
+    wanted = of_pixel(is_wanted, slot)
     return Target(
-        value=jnp.where(kept, shape, 0.0),
-        weight=jnp.where(is_blank & ~(kept & (shape > 0.1)), 0.0, 1.0),
+        value=jnp.where(wanted, shape, 0.0),
+        weight=jnp.where(is_blank & ~(wanted & is_drawn), 0.0, 1.0),
     )
 
 
 def judge(
-    simulated: Simulated, spec: TargetSpec
+    truth: Truth, spec: TargetSpec
 ) -> tuple[Bool[Array, " particle"], Bool[Array, " particle"]]:
     """Return which particles must be found and which are not judged; the rest are background."""
-    truth = simulated.truth
-    is_hidden = jnp.isin(truth.contaminant, jnp.asarray(HIDING))
-    is_whole = truth.valid & ~truth.is_broken
-    is_candidate = is_whole & ~is_hidden & (truth.overlap_fraction <= spec.drop_overlap)
-    is_clear = is_candidate & (truth.overlap_fraction <= spec.ignore_overlap)
+    is_candidate = truth.valid & ~truth.is_broken & (truth.overlap_fraction <= spec.drop_overlap)
+    is_clear = truth.overlap_fraction <= spec.overlap_limit
     is_clear &= (truth.visible_fraction >= spec.least_visible) & (truth.dprime >= spec.least_dprime)
-    return is_clear, is_candidate & ~is_clear
+    is_clear &= ~jnp.isin(truth.contaminant, _classes(spec.hidden_by))
+    return is_candidate & is_clear, is_candidate & ~is_clear
 
 
-def value_of(simulated: Simulated, spec: TargetSpec) -> Float[Array, "y x"]:
+def shape_of(simulated: Simulated, spec: TargetSpec) -> Float[Array, "y x"]:
     """Return the target's shape around every whole particle, before any is left out."""
     if spec.kind == "mass":
         return simulated.mask_mass.astype(jnp.float32)
@@ -100,9 +111,30 @@ def value_of(simulated: Simulated, spec: TargetSpec) -> Float[Array, "y x"]:
     return jnp.exp(-0.5 * (simulated.distance / (2.0 * spec.heat_sigma)) ** 2)
 
 
-def _by_pixel(
-    simulated: Simulated, spec: TargetSpec, flags: Bool[Array, " particle"]
+def ignored_pixels(
+    truth: Truth,
+    distance: Float[Array, "y x"],
+    nearest: Int[Array, "y x"],
+    contaminant_mask: Int[Array, "y x"],
+    spec: TargetSpec,
 ) -> Bool[Array, "y x"]:
-    """Return each pixel's flag: that of the particle which its target belongs to."""
-    slot = simulated.instance if spec.kind == "mass" else simulated.nearest
+    """Return the pixels on which a picker is not judged: whole discs of ignored particles, and
+    contaminants that `spec` leaves open.
+
+    Args: the fields of `Simulated`.
+    """
+    ignored = of_pixel(judge(truth, spec)[1], nearest) & (distance <= 1.0)
+    return ignored | jnp.isin(contaminant_mask, _blank_classes(spec))
+
+
+def of_pixel(flags: Bool[Array, " particle"], slot: Int[Array, "y x"]) -> Bool[Array, "y x"]:
+    """Return each pixel's flag: that of its particle, by slot + 1; False where there is none."""
     return jnp.concatenate([jnp.zeros((1,), bool), flags])[slot]
+
+
+def _blank_classes(spec: TargetSpec) -> Int[Array, " class"]:
+    return _classes(("aggregate", "broken") if spec.aggregates == "ignore" else ())
+
+
+def _classes(names: tuple[str, ...]) -> Int[Array, " class"]:
+    return jnp.asarray([CLASSES.index(name) for name in names], jnp.int32)

@@ -26,8 +26,9 @@ from jaxpick.methods.labelled_micrographs import (
     read_labelled,
     split,
 )
-from jaxpick.methods.simulated_examples import FieldSpec, TargetSpec
+from jaxpick.methods.simulated_examples import FieldSpec
 from jaxpick.preprocess.working import WorkingSpec
+from jaxpick.simulate.targets import TargetSpec
 from jaxpick.spec import SpecError
 
 DIAMETER = 100.0

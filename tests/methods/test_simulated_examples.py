@@ -9,16 +9,15 @@ import pytest
 
 from jaxpick.methods.simulated_examples import (
     FieldSpec,
-    TargetSpec,
     cut_patch,
-    hidden_particles,
     segmentation_example,
 )
 from jaxpick.preprocess.working import WorkingSpec, normalise
+from jaxpick.simulate.targets import TargetSpec, judge
 from jaxpick.spec import SpecError
 
 WORKING = WorkingSpec(diameter_px=13.0)
-ALL = TargetSpec(overlap_limit=1.0, least_dprime=-1.0)
+ALL = TargetSpec(overlap_limit=1.0, least_dprime=-1.0, least_visible=0.0)
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +67,7 @@ def test_mass_targets_are_the_simulators_mask(field):
 def test_hidden_particles_are_neither_wanted_nor_punished(field):
     target = dataclasses.replace(ALL, least_dprime=1e9)
     found = example(field, target)
-    assert np.all(np.asarray(hidden_particles(field, target))[np.asarray(field.truth.valid)])
+    assert not np.any(judge(field.truth, target)[0])
     assert found["target"].sum() == 0
     drawn = example(field, ALL)["target"] > 0
     np.testing.assert_array_equal(found["weight"], np.where(drawn, 0.0, 1.0))
@@ -76,11 +75,11 @@ def test_hidden_particles_are_neither_wanted_nor_punished(field):
 
 def test_each_limit_hides_what_exceeds_it(field):
     truth = jax.tree.map(np.asarray, field.truth)
-    free = truth.contaminant == 0
+    free = (truth.contaminant == 0) & truth.valid & ~truth.is_broken
     limit = float(np.median(truth.dprime[truth.valid]))
-    found = hidden_particles(field, dataclasses.replace(ALL, least_dprime=limit))
+    _, found = judge(field.truth, dataclasses.replace(ALL, least_dprime=limit))
     np.testing.assert_array_equal(np.asarray(found)[free], (truth.dprime < limit)[free])
-    found = hidden_particles(field, dataclasses.replace(ALL, overlap_limit=1e-6))
+    _, found = judge(field.truth, dataclasses.replace(ALL, overlap_limit=1e-6))
     np.testing.assert_array_equal(np.asarray(found)[free], (truth.overlap_fraction > 1e-6)[free])
 
 

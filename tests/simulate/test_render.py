@@ -1,5 +1,6 @@
 """Whole micrographs: sign, noise, repeatability, batches, margins, asked-for SNR."""
 
+import dataclasses
 import functools
 
 import jax
@@ -68,6 +69,18 @@ def test_truth_and_masks_agree():
     assert float(drawn.pixel_size_angstrom) == 5.0
     defocus = truth.defocus_angstrom.mean(1)
     np.testing.assert_allclose(defocus, 15000.0, rtol=1e-4)
+
+
+def test_a_picker_is_not_judged_on_weak_particles_and_on_those_whose_centre_is_outside():
+    drawn = simulator(BRIGHT)(jax.random.key(1))
+    is_outside = np.asarray(drawn.truth.valid & (drawn.truth.visible_fraction < 0.5))
+    assert is_outside.any()
+    owner = np.concatenate([[False], is_outside])[np.asarray(drawn.nearest)]
+    np.testing.assert_array_equal(drawn.ignore_mask, owner & np.asarray(drawn.mask_disc))
+    dim = dataclasses.replace(BRIGHT.microscope, dose_e_per_angstrom2=(0.02, 0.02))
+    faint = simulator(dataclasses.replace(BRIGHT, microscope=dim))(jax.random.key(1))
+    assert float(jnp.max(faint.truth.dprime)) < 3
+    np.testing.assert_array_equal(faint.ignore_mask, faint.mask_disc)
 
 
 def test_same_key_same_image_and_a_batch_equals_its_members():

@@ -1,5 +1,7 @@
 """Targets: what is asked for, what is background, what is not judged; and processing."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,10 +11,10 @@ from jaxpick.physics.ctf import Optics
 from jaxpick.simulate.planes import CLASSES
 from jaxpick.simulate.priors import ProcessingPrior
 from jaxpick.simulate.processing import gaussian_low_pass, local_contrast, process
-from jaxpick.simulate.render import Simulated
-from jaxpick.simulate.targets import TargetSpec, judge, make_target
+from jaxpick.simulate.simulated import Simulated
+from jaxpick.simulate.targets import TargetSpec, ignored_pixels, judge, make_target
 from jaxpick.simulate.truth import Truth
-from jaxpick.spec import SpecError
+from jaxpick.spec import SpecError, build
 from tests.simulate.scenes import UNPROCESSED
 
 NUM = 6
@@ -66,20 +68,59 @@ def example():
     )
 
 
+# As simulator.md keeps, ignores and drops overlaps.
+STRICT = TargetSpec(overlap_limit=0.3, drop_overlap=0.6)
+
+
 def test_particles_are_wanted_ignored_or_background():
-    wanted, ignored = judge(example(), TargetSpec())
+    wanted, ignored = judge(example().truth, STRICT)
     np.testing.assert_array_equal(np.flatnonzero(wanted), [0])
-    np.testing.assert_array_equal(np.flatnonzero(ignored), [3, 5])
+    np.testing.assert_array_equal(np.flatnonzero(ignored), [2, 3, 5])
+
+
+@pytest.mark.parametrize(
+    ("change", "wanted"),
+    [
+        ({}, [0]),
+        ({"overlap_limit": 0.5}, [0, 3]),
+        ({"least_visible": 0.2}, [0, 5]),
+        ({"hidden_by": ("carbon",)}, [0, 2]),
+        ({"least_dprime": 21.0}, []),
+        ({"overlap_limit": 1.0, "drop_overlap": 1.0}, [0, 3, 4]),
+    ],
+)
+def test_each_limit_hides_what_exceeds_it(change, wanted):
+    found, ignored = judge(example().truth, dataclasses.replace(STRICT, **change))
+    np.testing.assert_array_equal(np.flatnonzero(found), wanted)
+    assert not np.any(found & ignored) and not ignored[1]
 
 
 @pytest.mark.parametrize("kind", ["disc", "mass", "heat"])
 def test_target_is_high_on_wanted_particles_and_weightless_on_ignored_ones(kind):
-    target = make_target(example(), TargetSpec(kind=kind))
+    target = make_target(example(), dataclasses.replace(STRICT, kind=kind))
     value, weight = np.asarray(target.value[0]), np.asarray(target.weight[0])
     centres = 10 + 20 * np.arange(NUM)
     np.testing.assert_array_equal(value[centres] > 0.9, [True] + [False] * 5)
-    np.testing.assert_array_equal(weight[centres], [1, 1, 1, 0, 1, 0])
+    np.testing.assert_array_equal(weight[centres], [1, 1, 0, 0, 1, 0])
     assert weight[20] == 1
+
+
+def test_ignored_pixels_are_the_whole_discs_of_ignored_particles():
+    case = example()
+    planes = (case.distance, case.nearest, case.contaminant_mask)
+    found = np.asarray(ignored_pixels(case.truth, *planes, STRICT))[0]
+    x = np.arange(120)
+    expected = np.any([np.abs(x - 10 - 20 * i) <= 8 for i in (2, 3, 5)], axis=0)
+    np.testing.assert_array_equal(found, expected)
+    open_ended = dataclasses.replace(STRICT, aggregates="ignore")
+    also = np.asarray(ignored_pixels(case.truth, *planes, open_ended))[0]
+    np.testing.assert_array_equal(np.flatnonzero(also & ~found), np.arange(25, 36))
+
+
+def test_settings_of_weights_that_ship_are_read():
+    """The fields that the cards of the first weights hold."""
+    card = {"kind": "disc", "disc_fraction": 0.5, "overlap_limit": 0.6, "least_dprime": 3.0}
+    assert build(TargetSpec, card) == TargetSpec()
 
 
 def test_broken_particles_may_be_ignored():
@@ -94,8 +135,10 @@ def test_heat_has_its_width_in_diameters():
 
 
 def test_impossible_targets_are_refused():
-    with pytest.raises(SpecError, match="ignore_overlap"):
-        TargetSpec(ignore_overlap=0.7, drop_overlap=0.6)
+    with pytest.raises(SpecError, match="drop_overlap"):
+        TargetSpec(overlap_limit=0.7, drop_overlap=0.6)
+    with pytest.raises(SpecError, match="hidden_by"):
+        TargetSpec(hidden_by=("fog",))
 
 
 def test_low_pass_halves_waves_of_its_length():
