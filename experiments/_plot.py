@@ -89,6 +89,34 @@ def histogram(
     save(figure, path)
 
 
+def training_curves(path: Path, rows: Sequence[Mapping[str, str]]) -> None:
+    """Draw loss and accuracy of each stage against its steps, training and validation (PARSED's Fig. S2).
+
+    Args:
+        path: image file to write, its format by its suffix.
+        rows: of metrics.csv.
+    """
+    stages = dict.fromkeys(row["stage"] for row in rows)
+    names = [name for name in ("loss", "accuracy") if any(row.get(name) for row in rows)]
+    figure, _ = _new_figure("")
+    figure.clear()
+    figure.set_size_inches(4.2 * len(names), 3.2 * len(stages))
+    panels = figure.subplots(len(stages), len(names), squeeze=False)
+    for stage, line in zip(stages, panels, strict=True):
+        for name, axes in zip(names, line, strict=True):
+            for split, color in (("train", COLORS[0]), ("validation", COLORS[1])):
+                chosen = [r for r in rows if (r["stage"], r["split"]) == (stage, split)]
+                points = [(int(r["step"]), float(r[name])) for r in chosen if r.get(name)]
+                marker = "o" if split == "validation" else None
+                axes.plot(*np.transpose(points or np.zeros((0, 2))), color=color, marker=marker)
+                axes.lines[-1].set(linewidth=1.5, markersize=3, label=split)
+            axes.set(xlabel="Step", ylabel=name.capitalize(), title=stage)
+            axes.spines[["top", "right"]].set_visible(False)
+    panels[0, 0].legend(frameon=False, fontsize=9)
+    figure.tight_layout()
+    save(figure, path)
+
+
 def save(figure: Any, path: Path) -> None:
     """Write a figure whole or not at all."""
     with replacing(path) as temporary:

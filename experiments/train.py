@@ -12,11 +12,12 @@ given; what micrographs look like is under method.field.priors, as in
 method.field.priors.microscope.dose_e_per_angstrom2=[20,40]. Labelled micrographs are matched with
 their coordinates by name and split by micrograph. With weights=FOLDER (or weights=shipped) training
 starts from those. Writes checkpoints/ (best and last), weights/ (portable; give them to `pick
-weights=`), metrics.csv and train.json, and keeps the bank of views or the working images beside
-them. The same command goes on from the last checkpoint after an interruption. Exit status 1 means
+weights=`), metrics.csv with its curves.png, and train.json, and keeps the bank of views or the
+working images beside them. The same command goes on from the last checkpoint after an interruption. Exit status 1 means
 that some micrographs were left out; each is named with its reason.
 """
 
+import csv
 import dataclasses
 import json
 import shutil
@@ -26,7 +27,7 @@ from typing import Any
 
 import jax
 
-from experiments import _provenance
+from experiments import _plot, _provenance
 from jaxpick import methods, rngs
 from jaxpick.io.files import write_text
 from jaxpick.io.specimens import SpecimensSpec, stored_bank
@@ -34,7 +35,10 @@ from jaxpick.methods.labelled_micrographs import LabelledSpec, read_labelled
 from jaxpick.methods.warm_start import adopt_settings, start_from
 from jaxpick.parallel import HardwareSpec, parallelism, start_hosts
 from jaxpick.spec import as_plain, build, require
-from jaxpick.train import OptimizerSpec, Stage, StageSpec, TrainSpec, cache_examples, train_stages
+from jaxpick.train.loop import TrainSpec, train_stages
+from jaxpick.train.optimizers import OptimizerSpec
+from jaxpick.train.sources import cache_examples
+from jaxpick.train.stage import Stage, StageSpec
 from jaxpick.weights.portable import save_weights
 from jaxpick.weights.shipped import load_picker_weights
 
@@ -108,6 +112,8 @@ def run(spec: TrainExperiment) -> int:
     speed = {r.name: r.examples_per_second for r in results}
     record = {"config": as_plain(spec), "stages": summary, "examples_per_second": speed}
     write_text(out / "train.json", json.dumps(record | {"data": about_data}, indent=2) + "\n")
+    with (out / "metrics.csv").open(newline="", encoding="utf-8") as table:
+        _plot.training_curves(out / "curves.png", list(csv.DictReader(table)))
     for result in summary:
         figures = "  ".join(f"{name} {value:.4g}" for name, value in result["validation"].items())
         print(f"{result['stage']}: best at step {result['step']}  {figures}")

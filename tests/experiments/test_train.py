@@ -42,7 +42,15 @@ def test_debug_run_writes_what_the_contract_names_and_is_not_repeated(tmp_path, 
     spec = composed(f"out={tmp_path}", "experiment=debug")
     assert train.run(spec) == 0
     names = {path.name for path in tmp_path.iterdir()}
-    expected = {"checkpoints", "weights", "metrics.csv", "train.json", "config.json", "bank.npz"}
+    expected = {
+        "checkpoints",
+        "weights",
+        "metrics.csv",
+        "curves.png",
+        "train.json",
+        "config.json",
+        "bank.npz",
+    }
     assert expected | {"provenance.json"} <= names
     params, card = load_weights(tmp_path / "weights")
     assert params and card["method"] == spec.method["name"]
@@ -67,6 +75,7 @@ def test_priors_of_the_simulator_are_settings_of_the_method():
 
 
 def test_labelled_micrographs_are_split_and_the_split_is_recorded(trained):
+    assert (trained / "curves.png").read_bytes().startswith(b"\x89PNG")
     record = json.loads((trained / "train.json").read_text())["data"]
     assert sorted(record["train"] + record["validation"]) == ["field_0.mrc", "field_1.mrc"]
     assert len(record["validation"]) == 1 and record["labels"] == 10
