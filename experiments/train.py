@@ -38,7 +38,7 @@ from jaxpick.spec import as_plain, build, require
 from jaxpick.train.loop import TrainSpec, train_stages
 from jaxpick.train.optimizers import OptimizerSpec
 from jaxpick.train.sources import cache_examples
-from jaxpick.train.stage import Stage, StageSpec
+from jaxpick.train.stage import Stage, with_optimizer
 from jaxpick.weights.portable import save_weights
 from jaxpick.weights.shipped import load_picker_weights
 
@@ -107,8 +107,11 @@ def run(spec: TrainExperiment) -> int:
     summary: list[dict[str, Any]] = [
         {"stage": r.name, "step": r.step, "validation": dict(r.figures)} for r in results
     ]
+    trained = jax.device_get(results[-1].params)
+    if hasattr(method, "calibrate"):
+        settings = method.calibrate(settings, trained, stages[-1], spec.seed)
     card = {"name": out.name, "method": method.NAME, "config": as_plain(settings)}
-    save_weights(out / "weights", jax.device_get(results[-1].params), card | {"stages": summary})
+    save_weights(out / "weights", trained, card | {"stages": summary})
     speed = {r.name: r.examples_per_second for r in results}
     record = {"config": as_plain(spec), "stages": summary, "examples_per_second": speed}
     write_text(out / "train.json", json.dumps(record | {"data": about_data}, indent=2) + "\n")
@@ -125,15 +128,7 @@ def _method_spec(spec_type: type, spec: TrainExperiment) -> Any:
     """Return the method's settings, with the run's optimizer in every stage if one is given."""
     values = {name: value for name, value in spec.method.items() if name != "name"}
     settings: Any = build(spec_type, values, "method")
-    if spec.optimizer is None:
-        return settings
-    own = {field.name: getattr(settings, field.name) for field in dataclasses.fields(settings)}
-    stages = {
-        name: dataclasses.replace(value, optimizer=spec.optimizer)
-        for name, value in own.items()
-        if isinstance(value, StageSpec)
-    }
-    return dataclasses.replace(settings, **stages)
+    return with_optimizer(settings, spec.optimizer) if spec.optimizer else settings
 
 
 def _stages(

@@ -9,13 +9,16 @@ from typing import Any
 
 import jax.numpy as jnp
 
+from jaxpick import rngs
 from jaxpick.methods.labelled_examples import Data
 from jaxpick.methods.segmentation import Logits, segmentation_picker, segmentation_stage
 from jaxpick.methods.simulated_examples import FieldSpec
 from jaxpick.models.unet import UNet
 from jaxpick.picking.dense import DecodeSpec, DensePicker
+from jaxpick.picking.noise import measure_noise
 from jaxpick.preprocess.working import WorkingSpec
 from jaxpick.simulate.targets import TargetSpec
+from jaxpick.spec import require
 from jaxpick.train.optimizers import OptimizerSpec
 from jaxpick.train.stage import Stage, StageSpec
 from jaxpick.typing import Images, RandomKey
@@ -34,6 +37,8 @@ class Spec:
         target: the map to be drawn.
         segmenter: the only stage.
         decode: score map to picks.
+        noise_fields: fields of noise that a trained picker is tried on, so that its scores can be discounted by
+            what noise gives (`picking.discount`); 0 for no discount.
     """
 
     widths: tuple[int, ...] = (32, 48, 64, 64)
@@ -54,6 +59,10 @@ class Spec:
         ),
     )
     decode: DecodeSpec = DecodeSpec()
+    noise_fields: int = 24
+
+    def __post_init__(self) -> None:
+        require(self.noise_fields >= 0, "noise_fields", self.noise_fields, "0 or more")
 
 
 def training_stages(spec: Spec, bank: Data) -> tuple[Stage, ...]:
@@ -75,6 +84,15 @@ def training_stages(spec: Spec, bank: Data) -> tuple[Stage, ...]:
         settings=spec.segmenter,
     )
     return (stage,)
+
+
+def calibrate(spec: Spec, params: Any, stage: Stage, seed: int) -> Spec:
+    """Return the settings with the peaks that noise gives with trained parameters."""
+    if not spec.noise_fields:
+        return spec
+    picker = make_picker(spec, params, diameter_angstrom=200.0)
+    noise = measure_noise(picker, rngs.stream(seed, "noise"), spec.noise_fields)
+    return dataclasses.replace(spec, decode=dataclasses.replace(spec.decode, noise=noise))
 
 
 def make_picker(

@@ -74,3 +74,14 @@ class Stage:
     monitor: str = "loss"
     best_is: Literal["lowest", "highest"] = "lowest"
     compute_names: tuple[str, ...] = ("image",)
+
+
+def with_optimizer(settings: Any, optimizer: OptimizerSpec) -> Any:
+    """Return a method's settings with one optimizer in each of its stages."""
+    own = {field.name: getattr(settings, field.name) for field in dataclasses.fields(settings)}
+    stages = {
+        name: dataclasses.replace(value, optimizer=optimizer)
+        for name, value in own.items()
+        if isinstance(value, StageSpec)
+    }
+    return dataclasses.replace(settings, **stages)

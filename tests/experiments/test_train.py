@@ -14,7 +14,7 @@ from jaxpick.methods import labelled_examples
 from jaxpick.spec import SpecError, as_plain, build
 from jaxpick.weights.portable import load_weights
 
-SMALL = ("method.widths=[4,4,4,4]", "method.working.diameter_px=10")
+SMALL = ("method.widths=[4,4,4,4]", "method.working.diameter_px=10", "method.noise_fields=1")
 
 
 def composed(*arguments):
@@ -75,6 +75,8 @@ def test_priors_of_the_simulator_are_settings_of_the_method():
 
 
 def test_labelled_micrographs_are_split_and_the_split_is_recorded(trained):
+    card = load_weights(trained / "weights")[1]
+    assert len(card["config"]["decode"]["noise"]["score"]) > 10  # tried on noise
     assert (trained / "curves.png").read_bytes().startswith(b"\x89PNG")
     record = json.loads((trained / "train.json").read_text())["data"]
     assert sorted(record["train"] + record["validation"]) == ["field_0.mrc", "field_1.mrc"]
