@@ -12,7 +12,7 @@ import typing
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, Union, get_args, get_origin
 
-from jaxpick.spec import as_plain
+from jaxpick.spec import SpecError, as_plain
 
 MISSING = "???"
 
@@ -53,6 +53,11 @@ def composite_fields(spec_type: type) -> dict[str, Any]:
         if any(dataclasses.is_dataclass(part) or _is_mapping(part) for part in parts):
             kept[field.name] = hints[field.name]
     return kept
+
+
+def has_specs(kind: Any) -> bool:
+    """Return whether a field's type is a spec or a union with one, not a mapping of any names."""
+    return any(dataclasses.is_dataclass(part) for part in _parts(kind))
 
 
 def flatten(spec_type: type, prefix: str = "") -> list[Field]:
@@ -116,6 +121,27 @@ def quote_arguments(arguments: list[str], spec_type: type, is_sweep: bool) -> li
     """
     kinds = {field.path: field.kind for field in flatten(spec_type)}
     return [_quote_argument(argument, kinds, is_sweep) for argument in arguments]
+
+
+def open_mappings(arguments: list[str], names: Iterable[str]) -> list[str]:
+    """Mark the settings within mappings that hold any names as new ones, as Hydra wants them
+    marked: `decode.mass=3` becomes `++decode.mass=3`.
+    """
+    pattern = re.compile(rf"({'|'.join(map(re.escape, names)) or '(?!)'})[.=]")
+    return [f"++{a}" if pattern.match(a) else a for a in arguments]
+
+
+def check_options(arguments: list[str], known: Iterable[str]) -> None:
+    """Refuse what looks like another program's option, and say how it is typed here.
+
+    Raises:
+        SpecError: naming the first option that is not known.
+    """
+    for argument in arguments:
+        name = argument.split("=")[0]
+        if name.startswith("--") and name not in known:
+            setting = name.lstrip("-").replace("-", "_")
+            raise SpecError(f"{name}: no such option; settings are given as {setting}=VALUE")
 
 
 def closest(name: str, known: Iterable[str]) -> str:

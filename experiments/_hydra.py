@@ -23,6 +23,7 @@ from typing import Any, NoReturn, TypeAlias, TypeVar
 import yaml
 
 from experiments import _commandline as commandline
+from experiments._compiled import keep_compiled_programs
 from jaxpick.io.files import InputError
 from jaxpick.spec import SpecError, build
 
@@ -30,6 +31,11 @@ T = TypeVar("T")
 Choices: TypeAlias = Mapping[str, Mapping[str, type]]
 CONF = Path(__file__).resolve().parents[1] / "conf"
 USER_ERRORS = (SpecError, InputError, OSError)
+OPTIONS = (
+    *("--cfg", "--resolve", "--package", "--run", "--multirun", "--info", "--version"),
+    *("--hydra-help", "--shell-completion", "--config-path", "--config-name", "--config-dir"),
+    "--experimental-rerun",
+)
 
 
 class JobFailedError(RuntimeError):
@@ -82,6 +88,7 @@ def main(
         groups = {group: list(nodes) for group, nodes in _group_nodes(command).items()}
         print(commandline.help_text(name, docstring, spec_type, groups))
         sys.exit(0)
+    keep_compiled_programs()
     sys.exit(_run_hydra(command, arguments))
 
 
@@ -94,7 +101,7 @@ def compose(
     command = Command(name=name, spec_type=spec_type, run=lambda spec: None, choices=choices or {})
     _store(command, [])
     with hydra.initialize(version_base="1.3", config_path=None):
-        quoted = commandline.quote_arguments(overrides, spec_type, is_sweep=False)
+        quoted = _quoted(command, overrides, is_sweep=False)
         return _build(spec_type, hydra.compose(name, quoted))
 
 
@@ -108,12 +115,12 @@ def _run_hydra(command: Command, arguments: list[str]) -> int:
     )
     statuses: list[int] = []
     try:
+        commandline.check_options(arguments, OPTIONS)
         is_sweep = bool({"-m", "--multirun"} & set(arguments))
         if is_sweep:
             _check_sweep(command.spec_type, arguments)
         _store(command, arguments)
-        quoted = commandline.quote_arguments(arguments, command.spec_type, is_sweep)
-        sys.argv[1:] = quoted
+        sys.argv[1:] = _quoted(command, arguments, is_sweep)
         hydra.main(version_base="1.3", config_path=None, config_name=command.name)(
             _task(command, statuses)
         )()
@@ -128,6 +135,14 @@ def _run_hydra(command: Command, arguments: list[str]) -> int:
         print(_sentence(error, command), file=sys.stderr)
         return 2
     return max(statuses, default=0)
+
+
+def _quoted(command: Command, arguments: list[str], is_sweep: bool) -> list[str]:
+    """Return the arguments as Hydra has to be given them."""
+    fields = commandline.composite_fields(command.spec_type)
+    free = [name for name, kind in fields.items() if not commandline.has_specs(kind)]
+    opened = commandline.open_mappings(arguments, [f for f in free if f not in command.choices])
+    return commandline.quote_arguments(opened, command.spec_type, is_sweep)
 
 
 def _task(command: Command, statuses: list[int]) -> Callable[[Any], None]:

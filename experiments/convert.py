@@ -53,6 +53,8 @@ class ConvertSpec:
     drop_outside: bool = field(default=False, metadata={"help": "leave out those off the image"})
 
     def __post_init__(self) -> None:
+        for name in ("input", "output"):
+            require(bool(getattr(self, name)), name, getattr(self, name), "a file or folder")
         for name in ("pixel_size", "box_size", "diameter", "scale", "output_scale"):
             value = getattr(self, name)
             require(value is None or value > 0, name, value, "a number above 0")

@@ -28,6 +28,7 @@ class DemoSpec:
     seed: int = dataclasses.field(default=2026, metadata={"help": "of molecule and micrographs"})
 
     def __post_init__(self) -> None:
+        require(bool(self.out), "out", self.out, "a folder")
         require(self.count >= 1, "count", self.count, "1 or more")
 
 

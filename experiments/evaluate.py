@@ -58,6 +58,8 @@ class EvaluateExperimentSpec:
     seed: int = field(default=0, metadata={"help": "of the draws"})
 
     def __post_init__(self) -> None:
+        for name in ("picks", "truth", "out"):
+            require(bool(getattr(self, name)), name, getattr(self, name), "a file or folder")
         for name in ("diameter", "radius", "pixel_size", "box"):
             value = getattr(self, name)
             require(value is None or value > 0, name, value, "a number above 0")

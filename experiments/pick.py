@@ -2,6 +2,7 @@
 
     python -m experiments.pick micrographs='data/*.mrc' diameter=180 out=picks
     python -m experiments.pick micrographs=job/micrographs.star diameter=125 out=picks threshold=0.4
+    python -m experiments.pick micrographs='data/*.mrc' diameter=180 out=picks method=log
 
 Needs a diameter in angstrom (the longest dimension of the particle) and a pixel size (from the
 header or the list unless given). Writes one STAR file a micrograph, picks.star, picks.csv (all
@@ -17,12 +18,16 @@ from dataclasses import field
 from pathlib import Path
 from typing import Any
 
+import jax
+
 from experiments import _provenance
 from experiments._commandline import merged
 from jaxpick import methods
 from jaxpick.io.files import InputError
 from jaxpick.io.nouns import Picks
 from jaxpick.io.pick_folder import PickFolder
+from jaxpick.methods.apple import Spec as AppleSpec
+from jaxpick.methods.log import Spec as LogSpec
 from jaxpick.picking.pick_all import pick_all, settle_threshold
 from jaxpick.picking.picker import find_jobs
 from jaxpick.spec import as_plain, build, require
@@ -55,8 +60,12 @@ class PickSpec:
     subpixel: bool = field(default=False, metadata={"help": "fractions of pixels in STAR files"})
     pictures: int = field(default=24, metadata={"help": "in the report at most, evenly chosen"})
     overwrite: bool = field(default=False, metadata={"help": "replace picks of other settings"})
+    log: LogSpec = LogSpec()
+    apple: AppleSpec = AppleSpec()
 
     def __post_init__(self) -> None:
+        for name in ("micrographs", "out"):
+            require(bool(getattr(self, name)), name, getattr(self, name), "a file or folder")
         for name in ("diameter", "pixel_size", "distance"):
             value = getattr(self, name)
             require(value is None or value > 0, name, value, "angstrom above 0")
@@ -64,15 +73,21 @@ class PickSpec:
         require(self.pictures >= 0, "pictures", self.pictures, "0 or more")
         known = f"one of {', '.join(methods.NAMES)}"
         require(self.method in methods.NAMES, "method", self.method, known)
+        for name in methods.UNTRAINED:
+            own, expected = getattr(self, name), f"nothing, as method is {self.method}"
+            require(name == self.method or own == type(own)(), name, own, expected)
 
 
 def run(spec: PickSpec, truth: Sequence[Picks] = ()) -> int:
     """Pick every micrograph; return 1 if any was left out, else 0. `truth` is only drawn."""
     params, card = load_picker_weights(spec.method, spec.weights)
     method = methods.get(spec.method)
-    trained = build(method.Spec, card.get("config", {}), "weights.config")
+    untrained = getattr(spec, spec.method) if spec.method in methods.UNTRAINED else None
+    trained = untrained or build(method.Spec, card.get("config", {}), "weights.config")
     decode = _decoder(trained.decode, spec)
-    picker = method.make_picker(trained, params, spec.diameter, decode, spec.margin)
+    # Placed as they are: jnp.asarray compiles a copy for each shape.
+    placed = jax.device_put(params)
+    picker = method.make_picker(trained, placed, spec.diameter, decode, spec.margin)
     folder = PickFolder(
         path=Path(spec.out),
         threshold=picker.threshold if spec.threshold is None else spec.threshold,
@@ -82,7 +97,8 @@ def run(spec: PickSpec, truth: Sequence[Picks] = ()) -> int:
     jobs = find_jobs(spec.micrographs, spec.pixel_size)
     shared = ("method", "diameter", "pixel_size", "invert", "margin")
     scoring = {name: getattr(spec, name) for name in shared} | {"decode": as_plain(decode)}
-    folder.open({"weights": fingerprint(params), **scoring}, spec.overwrite)
+    source = as_plain(untrained) if untrained else fingerprint(params)
+    folder.open({"weights": source, **scoring}, spec.overwrite)
     _provenance.write(folder.path, spec)
     try:
         found, problems = pick_all(jobs, picker, folder, spec.invert)

@@ -17,9 +17,15 @@ def replacing(path: Path | str) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it is renamed to `path`, on failure removed.
 
     The temporary name keeps the suffix, since some writers choose the format by it.
+
+    Raises:
+        InputError: when what should be its folder is, or lies in, a file.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise InputError(f"{path.parent}: expected a folder to write into, not a file") from None
     descriptor, name = tempfile.mkstemp(
         prefix=f".{path.stem[:40]}-", suffix=path.suffix, dir=path.parent
     )

@@ -35,6 +35,8 @@ _MRC = (".mrc", ".map", ".mrc.gz", ".mrc.bz2", ".map.gz", ".map.bz2", ".mrcs")
 _TIFF = (".tif", ".tiff")
 _PICTURES = (".png", ".jpg", ".jpeg")
 # A folder's stacks are not micrographs; one named outright is looked into.
+# Least range and largest size of values whose variance over 10^8 pixels float32 still holds.
+_VALUES = (1e-12, 1e15)
 SUFFIXES = tuple(suffix for suffix in _MRC if suffix != ".mrcs") + _TIFF + _PICTURES
 
 
@@ -135,6 +137,11 @@ def _check_values(image: np.ndarray, path: Path) -> None:
         )
     if low == high:
         raise InputError(f"{path}: every pixel is {low:g}; expected an image")
+    least, largest = _VALUES
+    if high - low < least or max(-low, high) > largest:
+        raise InputError(
+            f"{path}: its values lie from {low:g} to {high:g}; expected some that float32 can square"
+        )
 
 
 def _existing(path: str | Path) -> Path:

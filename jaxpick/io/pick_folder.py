@@ -60,14 +60,15 @@ class PickFolder:
         kept = {"threshold": self.threshold, "subpixel": self.subpixel}
         new = json.loads(json.dumps({"scoring": scoring, "picks": kept}))
         old = _read_json(path)
-        if old.get("scoring", new["scoring"]) != new["scoring"] and not overwrite:
+        differs = old.get("scoring", new["scoring"]) != new["scoring"]
+        if differs and self._has_candidates() and not overwrite:
             differing = _differing(old["scoring"], new["scoring"])
             raise InputError(
                 f"{self.path}: holds picks made with another {differing}; give another out= or "
                 "say overwrite=true"
             )
         if old and old != new:
-            self._remove(candidates=old.get("scoring") != new["scoring"])
+            self._remove(candidates=differs)
         save_text(path, json.dumps(new, indent=1) + "\n")
 
     def star(self, name: str) -> Path:
@@ -213,6 +214,9 @@ class PickFolder:
             **known,
         )
 
+    def _has_candidates(self) -> bool:
+        return any((self.path / "candidates").glob("*.json"))
+
     def _remove(self, candidates: bool) -> None:
         """Remove the STAR files of recorded micrographs, and their records; others' files stay."""
         for record in (self.path / "candidates").glob("*.json"):
@@ -251,10 +255,16 @@ def output_names(paths: Sequence[Path]) -> dict[Path, str]:
         if not shared:
             break
         names |= {path: str(Path(*path.absolute().parts[-depth:])) for path in shared}
-    for path in [*_shared(names), *(path for path in paths if stem(names[path]) == _TOTAL)]:
+    for path in _shared(names):
+        other = next(p for p in paths if p != path and stem(names[p]) == stem(names[path]))
         raise InputError(
-            f"{path}: its picks would be written to {stem(names[path])}.star, as others are; "
+            f"{path}: its picks would be written to the same file as those of {other.name}; "
             "expected micrographs whose names differ in more than the suffix"
+        )
+    for path in (path for path in paths if stem(names[path]) == _TOTAL):
+        raise InputError(
+            f"{path}: its picks would be written to {_TOTAL}.star, which holds those of all "
+            "micrographs; expected another name"
         )
     return names
 

@@ -129,6 +129,8 @@ def _with_tiff(path: Path, use: Callable[[Any], Any]) -> Any:
 
 
 def _tiff_header(file: tifffile.TiffFile, path: Path) -> PictureHeader:
+    if len(file.pages) == 0:
+        raise InputError(f"{path}: not a readable TIFF (it holds no image)")
     if len(file.pages) != 1:
         raise InputError(
             f"{path}: has {len(file.pages)} pages; expected one micrograph, not a movie or stack"

@@ -3,8 +3,9 @@
 import dataclasses
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from jaxpick.io.files import InputError
 from jaxpick.spec import require
@@ -39,6 +40,7 @@ class Command:
     fail: str = ""
     solver: Adam | Sgd = Adam()
     inner: Inner = Inner()
+    free: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self):
         require(self.seed >= 0, "seed", self.seed, "0 or more")

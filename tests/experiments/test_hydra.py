@@ -15,6 +15,7 @@ from experiments._commandline import closest, merged
 def type_command(tmp_path, monkeypatch, capsys):
     """Type a command line in an empty folder; get its exit status, output and what `run` saw."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", "")
     monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
 
     def typed(*arguments):
@@ -71,6 +72,13 @@ def test_quoted_text_lists_and_null_keep_their_meaning(type_command):
     assert seen["micrographs"] is None
 
 
+def test_a_mapping_of_any_names_is_given_whole_or_by_its_parts(type_command):
+    _, _, seen = type_command("out=D", "free={mass:{cutoff:10.3}}", "free.kind=peaks")
+    assert seen["free"] == {"mass": {"cutoff": 10.3}, "kind": "peaks"}
+    status, _, _ = type_command("-m", "out=D/${hydra:job.num}", "free.rate=1,2")
+    assert status == 0
+
+
 def test_a_plain_setting_is_never_a_group(type_command):
     """`conf/method/` exists for training; here `method` is a word."""
     status, _, seen = type_command("out=D", "method=topaz")
@@ -90,6 +98,8 @@ def test_a_plain_setting_is_never_a_group(type_command):
         (("out=D", "seed=1,2"), "seed: expected one value, got '1,2'; -m sweeps over several"),
         (("out=D", "inner.sizes=[1]"), "inner.sizes: expected 2 values, got 1"),
         (("out=D", "solver=lbfgs"), "solver=lbfgs: no such choice; expected one of adam, sgd"),
+        (("--out", "D"), "--out: no such option; settings are given as out=VALUE"),
+        (("out=D", "--pixel-size=3"), "--pixel-size: no such option; settings are given as pixel_"),
         (("out=D", "seed"), "'seed' cannot be read as key=value; quote text as key=\"'VALUE'\""),
         (("out=D", "seed=[1"), "'seed=[1' cannot be read as key=value; quote text as"),
         (("out=D", "micrographs=${nope}"), "micrographs: Interpolation key 'nope' not found"),
@@ -114,6 +124,7 @@ def test_ctrl_c_ends_with_130(type_command):
 
 def test_own_mistakes_keep_their_traceback(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", "")
     monkeypatch.setattr(sys, "argv", ["command", "out=D", "fail=bug"])
     with pytest.raises(RuntimeError, match="a mistake of ours"):
         _hydra.main(Command, command.run)

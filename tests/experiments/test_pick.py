@@ -254,9 +254,19 @@ def test_the_folder_that_cannot_be_written_is_named(data, run, tmp_path):
         run()
 
 
+def test_a_setting_that_was_asked_for_is_given_in_the_same_folder(data, run):
+    for path in data.iterdir():
+        write(path, draw(), pixel=0.0)
+    with pytest.raises(InputError, match="give it as pixel_size=ANGSTROM"):
+        run()
+    assert run(pixel_size=2.0) == 0
+
+
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
+        ({"out": ""}, "out: expected a file or folder"),
+        ({"micrographs": ""}, "micrographs: expected a file or folder"),
         ({"diameter": -1.0}, "diameter: expected angstrom above 0, got -1.0"),
         ({"pixel_size": 0.0}, "pixel_size: expected angstrom above 0"),
         ({"margin": -3.0}, "margin: expected angstrom, 0 or above"),

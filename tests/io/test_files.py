@@ -25,6 +25,13 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, failure):
     assert path.read_text() == "old" and len(list(tmp_path.iterdir())) == 1
 
 
+def test_a_file_in_the_place_of_a_folder_is_named(tmp_path):
+    write_text(tmp_path / "out", "a file")
+    for path in (tmp_path / "out" / "a.txt", tmp_path / "out" / "b" / "a.txt"):
+        with pytest.raises(InputError, match=r"out.*: expected a folder to write into"):
+            write_text(path, "more")
+
+
 def test_the_temporary_name_keeps_the_suffix_and_is_hidden(tmp_path):
     with replacing(tmp_path / "picture.png") as temporary:
         assert temporary.suffix == ".png" and temporary.name.startswith(".")

@@ -144,6 +144,8 @@ def bad_files(folder):
     with_mrcfile(folder / "nan.mrc", nan)
     with_mrcfile(folder / "inf.mrc", inf)
     with_mrcfile(folder / "constant.mrc", np.full((8, 9), 3.0, np.float32))
+    with_mrcfile(folder / "large.mrc", np.float32(1e30) * IMAGE)
+    with_mrcfile(folder / "small.mrc", np.float32(1e-30) * IMAGE)
     with_mrcfile(folder / "movie.mrc", np.stack([IMAGE, IMAGE]))
     with_mrcfile(folder / "complex.mrc", IMAGE.astype(np.complex64))
     for name, mode in (("mode101.mrc", 101), ("mode7.mrc", 7)):
@@ -158,6 +160,7 @@ def bad_files(folder):
     (folder / "cut.mrc.bz2").write_bytes(bz2.compress(good)[:-30])
     (folder / "inner.mrc.gz").write_bytes(gzip.compress(good[:-10]))
     (folder / "text.tif").write_text("no tiff")
+    (folder / "header.tif").write_bytes(b"II*\0" + bytes(8))
     (folder / "text.png").write_text("no png")
     Image.fromarray(np.abs(IMAGE).astype(np.uint8)).save(folder / "cut.png")
     (folder / "cut.png").write_bytes((folder / "cut.png").read_bytes()[:200])
@@ -166,12 +169,13 @@ def bad_files(folder):
     (folder / "unknown.dm4").write_text("what")
     return {
         "missing.mrc": "no such file", "nan.mrc": "1 of 888 pixels", "inf.mrc": "NaN or infinite",
+        "large.mrc": "its values lie from -", "small.mrc": "that float32 can square",
         "constant.mrc": "every pixel is 3", "movie.mrc": "2 sections", "complex.mrc": "mode 4",
         "mode101.mrc": "mode 101", "mode7.mrc": "mode 7", "empty.mrc": "is empty",
         "short.mrc": "100 bytes", "truncated.mrc": "cut short", "text.mrc": "not an MRC",
         "negative.mrc": "not an MRC", "cut.mrc.gz": "cut short or damaged",
         "not.mrc.gz": "damaged", "cut.mrc.bz2": "cut short or damaged",
-        "inner.mrc.gz": "cut short", "text.tif": "TIFF", "text.png": "picture",
+        "inner.mrc.gz": "cut short", "text.tif": "TIFF", "header.tif": "not a readable TIFF", "text.png": "picture",
         "cut.png": "picture",
         "colour.png": "colour", "pages.tif": "3 pages", "unknown.dm4": "unknown kind",
     }  # fmt: skip
@@ -217,7 +221,7 @@ def test_damage_anywhere_never_raises_anything_else(tmp_path):
 
 def test_a_failed_write_is_one_sentence_and_leaves_nothing(tmp_path):
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(InputError, match=r"file/m\.mrc: cannot be written"):
+    with pytest.raises(InputError, match=r"file: expected a folder to write into"):
         write_mrc(tmp_path / "file" / "m.mrc", IMAGE, 1.5)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 

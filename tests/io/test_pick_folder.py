@@ -157,10 +157,27 @@ def test_equal_names_are_told_apart_by_their_folders():
     assert output_names(paths[2:]) == {paths[2]: "n.mrc"} and output_names([]) == {}
 
 
-@pytest.mark.parametrize("paths", [["/a/m.mrc", "/a/m.tif"], ["/a/picks.mrc"]])
-def test_names_that_would_overwrite_each_other_are_refused(paths):
-    with pytest.raises(InputError, match="would be written to"):
+@pytest.mark.parametrize(
+    ("paths", "said"),
+    [
+        (["/a/m.mrc", "/a/m.tif"], r"/a/m.mrc: its picks .* the same file as those of m\.tif"),
+        (["/a/picks.mrc"], r"/a/picks.mrc: its picks would be written to picks\.star"),
+    ],
+)
+def test_names_that_would_overwrite_each_other_are_refused(paths, said):
+    with pytest.raises(InputError, match=said):
         output_names([Path(path) for path in paths])
+
+
+def test_settings_of_a_run_that_found_nothing_may_be_corrected(tmp_path):
+    """Who is told to give pixel_size= gives it, in the same folder."""
+    folder = PickFolder(path=tmp_path, threshold=0.5, diameter_angstrom=1.0)
+    folder.open({"pixel_size": None}, False)
+    folder.open({"pixel_size": 1.5}, False)
+    (tmp_path / "candidates").mkdir()
+    (tmp_path / "candidates" / "m.json").write_text("{}")
+    with pytest.raises(InputError, match="made with another pixel_size"):
+        folder.open({"pixel_size": 1.6}, False)
 
 
 @pytest.mark.parametrize(
