@@ -30,7 +30,7 @@ from jaxpick.methods.apple import Spec as AppleSpec
 from jaxpick.methods.log import Spec as LogSpec
 from jaxpick.picking.pick_all import pick_all, settle_threshold
 from jaxpick.picking.picker import find_jobs
-from jaxpick.spec import as_plain, build, require
+from jaxpick.spec import SpecError, as_plain, build, require
 from jaxpick.weights.portable import fingerprint
 from jaxpick.weights.shipped import load_picker_weights
 
@@ -74,8 +74,9 @@ class PickSpec:
         known = f"one of {', '.join(methods.NAMES)}"
         require(self.method in methods.NAMES, "method", self.method, known)
         for name in methods.UNTRAINED:
-            own, expected = getattr(self, name), f"nothing, as method is {self.method}"
-            require(name == self.method or own == type(own)(), name, own, expected)
+            own = getattr(self, name)
+            if name != self.method and own != type(own)():
+                raise SpecError(f"{name}: these settings change nothing with method={self.method}")
 
 
 def run(spec: PickSpec, truth: Sequence[Picks] = ()) -> int:

@@ -69,6 +69,9 @@ class TrainExperiment:
     def __post_init__(self) -> None:
         """Refuse a run without a folder, and a cache of examples that are files already."""
         require(bool(self.out), "out", self.out, "a folder")
+        name = self.method.get("name")
+        expected = "a method that learns; pick with this one as it is"
+        require(name not in methods.UNTRAINED, "method", name, expected)
         number, is_simulated = self.cached_examples, self.data.micrographs is None
         expected = "0 or more" if is_simulated else "0, as micrographs are given"
         require(number >= 0 and (is_simulated or number == 0), "cached_examples", number, expected)

@@ -4,15 +4,18 @@ Every method's module has `Spec` (a frozen spec with the paper's numbers as defa
 bank of views to simulate with, or labelled micrographs) and `make_picker(spec, params, diameter_angstrom, decode,
 margin_angstrom)`. It may have `calibrate(spec, params, stage, seed) -> spec`, called once the last stage is trained:
 what picking needs to know of the trained parameters, such as a threshold or the peaks that noise gives.
+Those in `UNTRAINED` learn nothing: their `training_stages` refuse, and `make_picker` looks at no parameters.
 """
 
 import importlib
 from types import ModuleType
 
 from jaxpick.spec import SpecError
+from jaxpick.weights.shipped import WITHOUT_WEIGHTS
 
-NAMES = ("parsed", "parsed_released", "unet")
+NAMES = ("apple", "log", "parsed", "parsed_released", "unet")
 DEFAULT = "unet"
+UNTRAINED = WITHOUT_WEIGHTS
 
 
 def get(name: str) -> ModuleType:

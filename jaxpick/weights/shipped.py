@@ -7,6 +7,8 @@ from jaxpick.io.files import InputError
 from jaxpick.weights.portable import load_weights
 
 FOLDER = Path(__file__).resolve().parent
+# Methods that learn nothing; their card is empty.
+WITHOUT_WEIGHTS = ("apple", "log")
 
 
 def load_picker_weights(
@@ -15,8 +17,12 @@ def load_picker_weights(
     """Return the parameters and the card of a method's weights; the shipped ones if no folder is given.
 
     Raises:
-        InputError: when none ship for the method, or the folder holds another method's.
+        InputError: when none ship for the method, or the folder holds another method's, or the method has none.
     """
+    if method in WITHOUT_WEIGHTS:
+        if folder is not None:
+            raise InputError(f"weights: method={method} has none; leave weights={folder} out")
+        return {}, {}
     shipped = FOLDER / method
     if folder is None and not shipped.is_dir():
         raise InputError(
