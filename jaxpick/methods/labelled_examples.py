@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 from scipy.spatial import cKDTree
 
 from jaxpick.methods.labelled_micrographs import Labelled, LabelledMicrograph
@@ -99,24 +99,36 @@ def labelled_crop(
         particle_share: probability that the square is chosen to hold some particle.
     """
     image, centres = micrograph.image(), micrograph.centre_yx_px
-    shape = np.array(image.shape)
-    if len(centres) and rng.random() < particle_share:
-        place = centres[rng.integers(len(centres))] + rng.uniform(-JITTER, JITTER, 2) * side_px
-        corner = np.round(place).astype(int) - side_px // 2
-    else:
-        corner = rng.integers(0, np.maximum(shape - side_px, 0) + 1)
-    corner = np.clip(corner, 0, np.maximum(shape - side_px, 0))
+    corner = choose_corner(image.shape, centres, rng, side_px, particle_share)
     radius = disc_fraction * micrograph.radius_px
     discs = draw_discs(centres - corner[None, :], radius, side_px)
     top, bottom, left, right = micrograph.usable
     usable = np.zeros(image.shape, np.bool_)
     usable[top:bottom, left:right] = True
-    inside = _square(usable, corner, side_px)
+    inside = cut_square(usable, corner, side_px)
     return {
-        "image": _square(image, corner, side_px).astype(np.float32),
+        "image": cut_square(image, corner, side_px).astype(np.float32),
         "target": (discs & inside).astype(np.float32),
         "weight": inside.astype(np.float32),
     }
+
+
+def choose_corner(
+    shape: tuple[int, ...],
+    centre_yx_px: Float[np.ndarray, "particle 2"],
+    rng: np.random.Generator,
+    side_px: int,
+    particle_share: float,
+) -> Int[np.ndarray, "2"]:
+    """Return the first pixel of a square within an image (at 0 where the image is smaller), chosen
+    to hold some particle with a probability of `particle_share`.
+    """
+    last = np.maximum(np.array(shape) - side_px, 0)
+    if len(centre_yx_px) and rng.random() < particle_share:
+        chosen = centre_yx_px[rng.integers(len(centre_yx_px))]
+        place = chosen + rng.uniform(-JITTER, JITTER, 2) * side_px
+        return np.clip(np.round(place).astype(int) - side_px // 2, 0, last)
+    return rng.integers(0, last + 1)
 
 
 def labelled_patches(
@@ -144,7 +156,7 @@ def labelled_patches(
         exists = np.arange(half) < len(far)
     corners = np.round(np.concatenate([particles, elsewhere])).astype(int) - patch_px // 2
     return {
-        "image": np.stack([_square(image, corner, patch_px) for corner in corners]),
+        "image": np.stack([cut_square(image, corner, patch_px) for corner in corners]),
         "label": np.repeat(np.array([1, 0], np.int32), half),
         "weight": np.concatenate([known, exists]).astype(np.float32),
     }
@@ -198,7 +210,7 @@ def _loaded(
     return source(data.train), source(data.validation) if data.validation else None
 
 
-def _square(image: np.ndarray, corner: np.ndarray, side_px: int) -> np.ndarray:
+def cut_square(image: np.ndarray, corner: np.ndarray, side_px: int) -> np.ndarray:
     """Cut a square from an image, zero beyond it."""
     square = np.zeros((side_px, side_px), image.dtype)
     low, high = np.maximum(corner, 0), np.minimum(corner + side_px, image.shape)

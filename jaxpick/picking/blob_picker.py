@@ -22,7 +22,7 @@ from jaxpick.picking.dust import DustSpec, clean_mask, inside_mask
 from jaxpick.picking.mass_threshold import MassCut, MassSpec, find_mass_cut
 from jaxpick.picking.tiles import score_tiled
 from jaxpick.preprocess.parsed import mask_and_standardise
-from jaxpick.preprocess.prepare import PreprocessSpec, nominal_pixel_angstrom, prepare
+from jaxpick.preprocess.prepare import KnownPixelSpec, nominal_pixel_angstrom, prepare
 from jaxpick.preprocess.working import WorkingImage
 from jaxpick.spec import require
 from jaxpick.typing import Images
@@ -89,7 +89,7 @@ class BlobPicker:
     score: Callable[[Images], Images]
     reach_px: int
     stride_multiple: int
-    working: PreprocessSpec
+    working: KnownPixelSpec
     decode: BlobDecodeSpec
     diameter_angstrom: float
     margin_angstrom: float = 0.0

@@ -9,16 +9,17 @@ from typing import TypeAlias
 import jax.numpy as jnp
 
 from jaxpick.io.nouns import Micrograph
+from jaxpick.preprocess.cryolo import CryoloPreprocessSpec, make_cryolo_image, standardise
 from jaxpick.preprocess.parsed import ParsedPreprocessSpec, make_parsed_image, normalise_parsed
 from jaxpick.preprocess.working import WorkingImage, WorkingSpec, make_working_image, normalise
 from jaxpick.typing import Image, Scalar
 
-PreprocessSpec: TypeAlias = WorkingSpec | ParsedPreprocessSpec
+# Whose working pixel does not depend on the size of the micrograph.
+KnownPixelSpec: TypeAlias = WorkingSpec | ParsedPreprocessSpec
+PreprocessSpec: TypeAlias = KnownPixelSpec | CryoloPreprocessSpec
 
 
-def prepare(
-    micrograph: Micrograph, diameter_angstrom: float, spec: WorkingSpec | ParsedPreprocessSpec
-) -> WorkingImage:
+def prepare(micrograph: Micrograph, diameter_angstrom: float, spec: PreprocessSpec) -> WorkingImage:
     """Make the working image of a micrograph.
 
     Args:
@@ -29,20 +30,26 @@ def prepare(
     image, pixel, name = micrograph.image, micrograph.pixel_size_angstrom, micrograph.name
     if isinstance(spec, ParsedPreprocessSpec):
         return make_parsed_image(image, pixel, name, spec)
+    if isinstance(spec, CryoloPreprocessSpec):
+        return make_cryolo_image(image, pixel, diameter_angstrom, name, spec)
     return make_working_image(image, pixel, diameter_angstrom, name, spec)
 
 
-def normalise_field(
-    image: Image, pixel_size_angstrom: Scalar, spec: WorkingSpec | ParsedPreprocessSpec
-) -> Image:
-    """Normalise a field that was simulated at the working pixel."""
+def normalise_field(image: Image, pixel_size_angstrom: Scalar, spec: PreprocessSpec) -> Image:
+    """Normalise a field that was simulated at the working pixel.
+
+    crYOLO's low-pass depends on the micrograph that was resampled, and a field has none: what
+    simulated micrographs are filtered by is drawn with the rest (`ProcessingPrior`).
+    """
     if isinstance(spec, ParsedPreprocessSpec):
         return normalise_parsed(image, jnp.asarray(pixel_size_angstrom, jnp.float32), spec)
+    if isinstance(spec, CryoloPreprocessSpec):
+        return standardise(image)
     return normalise(image, spec)
 
 
 def nominal_pixel_angstrom(
-    spec: WorkingSpec | ParsedPreprocessSpec,
+    spec: KnownPixelSpec,
     diameter_angstrom: float,
     micrograph_pixel_angstrom: float,
 ) -> float:

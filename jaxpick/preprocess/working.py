@@ -109,7 +109,7 @@ def normalise(
         usable: first and last + 1 row, first and last + 1 column that count, traced; all if None.
             The rest becomes 0.
     """
-    inside = _inside(image.shape, usable)
+    inside = inside_plane(image.shape, usable)
     share = inside / jnp.sum(inside)
 
     def blur(values: Image, sigma_diameters: float) -> Image:
@@ -134,7 +134,8 @@ def normalise(
     return inside * jnp.clip(flat / (jnp.sqrt(variance) + 1e-6), -spec.clip, spec.clip)
 
 
-def _inside(shape: tuple[int, ...], usable: Int[Array, "4"] | None) -> Float[Array, "y x"]:
+def inside_plane(shape: tuple[int, ...], usable: Int[Array, "4"] | None) -> Float[Array, "y x"]:
+    """Return 1 within the usable rows and columns (first, last + 1), 0 beyond; 1 everywhere if None."""
     if usable is None:
         return jnp.ones(shape, jnp.float32)
     y, x = (jnp.arange(size) for size in shape)
@@ -169,9 +170,9 @@ def make_working_image(
     scale = diameter_angstrom / spec.diameter_px / pixel_size_angstrom
     small = (max(round(padded.shape[0] / scale), 1), max(round(padded.shape[1] / scale), 1))
     coordinates = CoordinateMap.between((padded.shape[0], padded.shape[1]), small)
-    box = _working_box(usable, coordinates)
+    box = working_box(usable, coordinates)
     normal = np.asarray(_resample_and_normalise(jnp.asarray(padded), small, spec, jnp.asarray(box)))
-    end_y, end_x = _working_box((0, shape[0], 0, shape[1]), coordinates)[[1, 3]]
+    end_y, end_x = working_box((0, shape[0], 0, shape[1]), coordinates)[[1, 3]]
     return WorkingImage(
         image=normal[:end_y, :end_x],
         coordinates=coordinates,
@@ -212,7 +213,7 @@ def _pad_sides(image: HostImage) -> Float[np.ndarray, "padded_y padded_x"]:
     return np.pad(image, missing, mode="edge") if any(after for _, after in missing) else image
 
 
-def _working_box(usable: Box, coordinates: CoordinateMap) -> Int[np.ndarray, "4"]:
+def working_box(usable: Box, coordinates: CoordinateMap) -> Int[np.ndarray, "4"]:
     """Return the working pixels whose centres lie in the usable part of the micrograph."""
     scale = np.repeat([coordinates.scale_y, coordinates.scale_x], 2)
     last = np.array([0, 1, 0, 1])
