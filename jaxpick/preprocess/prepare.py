@@ -11,12 +11,13 @@ import jax.numpy as jnp
 from jaxpick.io.nouns import Micrograph
 from jaxpick.preprocess.cryolo import CryoloPreprocessSpec, make_cryolo_image, standardise
 from jaxpick.preprocess.parsed import ParsedPreprocessSpec, make_parsed_image, normalise_parsed
+from jaxpick.preprocess.topaz import TopazPreprocessSpec, make_topaz_image, normalise_topaz
 from jaxpick.preprocess.working import WorkingImage, WorkingSpec, make_working_image, normalise
 from jaxpick.typing import Image, Scalar
 
 # Whose working pixel does not depend on the size of the micrograph.
 KnownPixelSpec: TypeAlias = WorkingSpec | ParsedPreprocessSpec
-PreprocessSpec: TypeAlias = KnownPixelSpec | CryoloPreprocessSpec
+PreprocessSpec: TypeAlias = KnownPixelSpec | CryoloPreprocessSpec | TopazPreprocessSpec
 
 
 def prepare(micrograph: Micrograph, diameter_angstrom: float, spec: PreprocessSpec) -> WorkingImage:
@@ -32,6 +33,8 @@ def prepare(micrograph: Micrograph, diameter_angstrom: float, spec: PreprocessSp
         return make_parsed_image(image, pixel, name, spec)
     if isinstance(spec, CryoloPreprocessSpec):
         return make_cryolo_image(image, pixel, diameter_angstrom, name, spec)
+    if isinstance(spec, TopazPreprocessSpec):
+        return make_topaz_image(image, pixel, diameter_angstrom, name, spec)
     return make_working_image(image, pixel, diameter_angstrom, name, spec)
 
 
@@ -45,6 +48,8 @@ def normalise_field(image: Image, pixel_size_angstrom: Scalar, spec: PreprocessS
         return normalise_parsed(image, jnp.asarray(pixel_size_angstrom, jnp.float32), spec)
     if isinstance(spec, CryoloPreprocessSpec):
         return standardise(image)
+    if isinstance(spec, TopazPreprocessSpec):
+        return normalise_topaz(image, spec)
     return normalise(image, spec)
 
 
