@@ -37,7 +37,7 @@ def test_mixture_is_topaz(oracles, case, alpha, beta):
 
 @pytest.mark.oracle
 def test_a_weighted_tenth_of_the_pixels_gives_topaz_mean(oracles):
-    """Topaz scales the likelihood of its sample, and not the sums that meet the prior: its share is the prior's more."""
+    """Topaz scales the likelihood of its sample but not the sums that meet the prior, which then counts more."""
     reference = np.load(oracles / "topaz_normalize.npz")
     index = reference["sample10/indices"]
     values = jnp.asarray(reference["image"].ravel()[index])
