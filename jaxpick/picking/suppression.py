@@ -19,6 +19,8 @@ from scipy import ndimage
 from jaxpick.numerics.peaks import greedy_by_distance, local_maxima, strongest
 from jaxpick.typing import Image, Scalar
 
+CHUNK = 2048  # candidates looked at together on the host
+
 
 @functools.partial(jax.jit, static_argnames=("capacity", "window_px"))
 def suppress(
@@ -79,12 +81,17 @@ def suppress_exact(
     half = math.floor(radius_px)
     steps = np.arange(-half, half + 1)
     disc = steps[:, None] ** 2 + steps[None, :] ** 2 <= radius_px**2
+    side, outside = len(steps), ~disc
     free = np.ones((score_map.shape[0] + 2 * half, score_map.shape[1] + 2 * half), bool)
     picks = []
-    for row, column in zip(y[order].tolist(), x[order].tolist(), strict=True):
-        if free[row + half, column + half]:
-            picks.append((row, column))
-            free[row : row + len(steps), column : column + len(steps)] &= ~disc
+    # What the candidates before have taken is dropped many at a time.
+    for first in range(0, len(order), CHUNK):
+        some = order[first : first + CHUNK]
+        some = some[free[y[some] + half, x[some] + half]]
+        for row, column in zip(y[some].tolist(), x[some].tolist(), strict=True):
+            if free[row + half, column + half]:
+                picks.append((row, column))
+                free[row : row + side, column : column + side] &= outside
     centre_yx = np.array(picks, np.int64).reshape(-1, 2)
     return centre_yx.astype(np.float32), score_map[centre_yx[:, 0], centre_yx[:, 1]]
 
