@@ -13,7 +13,7 @@ from types import ModuleType
 from jaxpick.spec import SpecError
 from jaxpick.weights.shipped import WITHOUT_WEIGHTS
 
-NAMES = ("apple", "log", "parsed", "parsed_released", "unet")
+NAMES = ("apple", "cryolo", "log", "parsed", "parsed_released", "template", "unet")
 DEFAULT = "unet"
 UNTRAINED = WITHOUT_WEIGHTS
 

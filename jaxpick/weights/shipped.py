@@ -8,7 +8,7 @@ from jaxpick.weights.portable import load_weights
 
 FOLDER = Path(__file__).resolve().parent
 # Methods that learn nothing; their card is empty.
-WITHOUT_WEIGHTS = ("apple", "log")
+WITHOUT_WEIGHTS = ("apple", "log", "template")
 
 
 def load_picker_weights(

@@ -1,0 +1,199 @@
+"""Template picking: the best normalised correlation with views of the particle, its peaks, their poses."""
+
+import dataclasses
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from jaxpick.io.files import InputError
+from jaxpick.io.nouns import Micrograph, Picks, make_picks
+from jaxpick.numerics.fourier import filter_image
+from jaxpick.numerics.grids import frequency_grid
+from jaxpick.numerics.normalised_correlation import (
+    Offsets,
+    best_correlation,
+    correlation_at,
+    normalised_templates,
+)
+from jaxpick.numerics.peaks import refine_parabola
+from jaxpick.physics.ctf import Optics, contrast_transfer
+from jaxpick.picking.dense import PICKS_STEP, inside_margin, pad_to_step
+from jaxpick.picking.suppression import suppress_complete
+from jaxpick.preprocess.working import WorkingImage, WorkingSpec, make_working_image
+from jaxpick.spec import require
+from jaxpick.typing import HostImage
+
+_refine_parabola = jax.jit(refine_parabola)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TemplateDecodeSpec:
+    """Which peaks of the correlation are picks.
+
+    Attributes:
+        threshold: correlation of a pick.
+        candidate_threshold: lowest correlation that is kept for later.
+        distance_diameters: least distance of two picks, in diameters.
+    """
+
+    threshold: float = 0.4
+    candidate_threshold: float = 0.15
+    distance_diameters: float = 0.6
+
+    def __post_init__(self) -> None:
+        threshold, candidate = self.threshold, self.candidate_threshold
+        require(0 < threshold < 1, "threshold", threshold, "0 to 1")
+        expected = "above 0, at most threshold"
+        require(0 < candidate <= threshold, "candidate_threshold", candidate, expected)
+        distance = self.distance_diameters
+        require(0 < distance <= 2, "distance_diameters", distance, "above 0, at most 2")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Templates:
+    """Views of the particle at the working pixel, before any optics.
+
+    Attributes:
+        views: projected potential, each turned in its plane.
+        euler_deg: RELION rot, tilt and psi of each.
+        pixel_angstrom: of the views: the working pixel.
+        offsets: (y, x) of the mask's pixels.
+    """
+
+    views: Float[Array, "template box box"]
+    euler_deg: Float[np.ndarray, "template 3"]
+    pixel_angstrom: float
+    offsets: Offsets
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TemplatePicker:
+    """A template picker; see `jaxpick.picking.picker.Picker`.
+
+    Attributes:
+        name: of the method.
+        templates: views of the particle.
+        optics: the microscope's state for all micrographs, or for each by its name without suffix;
+            None for contrast that keeps its sign at all frequencies (protein dark).
+        working: how working images are made.
+        decode: which peaks are picks.
+        diameter_angstrom: of the particle.
+        margin_angstrom: no picks this close to the border.
+    """
+
+    name: str
+    templates: Templates
+    optics: Optics | Mapping[str, Optics] | None
+    working: WorkingSpec
+    decode: TemplateDecodeSpec
+    diameter_angstrom: float
+    margin_angstrom: float = 0.0
+
+    @property
+    def threshold(self) -> float:
+        """Correlation of a pick."""
+        return self.decode.threshold
+
+    def choose_threshold(self, scores: Float[np.ndarray, " pick"]) -> float:
+        """Return the score of a pick, the same for any data set."""
+        return self.decode.threshold
+
+    def prepare(self, micrograph: Micrograph) -> WorkingImage:
+        """Make the working image of a micrograph.
+
+        Raises:
+            InputError: when its optics are not known, or the diameter does not fit it.
+        """
+        self.optics_of(micrograph.name)
+        return make_working_image(
+            micrograph.image,
+            micrograph.pixel_size_angstrom,
+            self.diameter_angstrom,
+            micrograph.name,
+            self.working,
+        )
+
+    def optics_of(self, micrograph: str) -> Optics | None:
+        """Return the optics of a micrograph.
+
+        Raises:
+            InputError: when there are some, but not of this one.
+        """
+        if self.optics is None or isinstance(self.optics, Optics):
+            return self.optics
+        known = self.optics.get(Path(micrograph).stem)
+        if known is None:
+            raise InputError(
+                f"{micrograph}: its defocus is not among those of {len(self.optics)} micrographs"
+            )
+        return known
+
+    def candidates(self, working: WorkingImage) -> Picks:
+        """Return all peaks in micrograph pixels with the pose of their best template, best first."""
+        offsets = self.templates.offsets
+        templates = self.filtered(working.micrograph)
+        image = np.asarray(working.image)
+        score_map = self.score_map(image, templates)
+        diameter_px = self.diameter_angstrom / self.templates.pixel_angstrom
+        distance_px = self.decode.distance_diameters * diameter_px
+        centre_yx, score = suppress_complete(
+            score_map, distance_px, self.decode.candidate_threshold
+        )
+        best = correlation_at(image, centre_yx.astype(np.int64), templates, offsets)
+        refined = _refined(score_map, centre_yx)
+        y, x = working.coordinates.to_micrograph(refined[:, 0], refined[:, 1])
+        picks = make_picks(
+            working.micrograph,
+            x,
+            y,
+            score,
+            self.diameter_angstrom,
+            pixel_size_angstrom=working.micrograph_pixel_size_angstrom,
+            method=self.name,
+            extra=_pose_columns(self.templates.euler_deg[best]),
+        )
+        return picks.select(inside_margin(picks, working, self.margin_angstrom))
+
+    def score_map(
+        self, image: HostImage, templates: Float[Array, "template pixel"]
+    ) -> Float[Array, "padded_y padded_x"]:
+        """Return the best correlation of every working pixel, 0 in the padding after the last."""
+        scored = best_correlation(pad_to_step(image), templates, self.templates.offsets)
+        return jnp.asarray(pad_to_step(scored[: image.shape[0], : image.shape[1]]))
+
+    def filtered(self, micrograph: str) -> Float[Array, "template pixel"]:
+        """Return the templates as this micrograph's optics image them, normalised in the mask."""
+        optics, templates = self.optics_of(micrograph), self.templates
+        if optics is None:
+            return normalised_templates(-templates.views, templates.offsets)
+        images = imaged(templates.views, templates.pixel_angstrom, optics)
+        return normalised_templates(images, templates.offsets)
+
+
+@partial(jax.jit, static_argnames="pixel_angstrom")
+def imaged(
+    views: Float[Array, "template box box"], pixel_angstrom: float, optics: Optics
+) -> Float[Array, "template box box"]:
+    """Apply the contrast transfer to projected potentials."""
+    fy, fx = frequency_grid(views.shape[1:], pixel_angstrom)
+    transfer = contrast_transfer(optics, fy, fx)
+    return jax.vmap(lambda view: filter_image(view, transfer))(views)
+
+
+def _pose_columns(euler_deg: Float[np.ndarray, "pick 3"]) -> dict[str, np.ndarray]:
+    labels = ("rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi")
+    return {label: euler_deg[:, i].astype(np.float64) for i, label in enumerate(labels)}
+
+
+def _refined(
+    score_map: Float[Array, "y x"], centre_yx: Float[np.ndarray, "pick 2"]
+) -> Float[np.ndarray, "pick 2"]:
+    """Refine peaks by parabolas, their number padded so that few programs are compiled."""
+    count = len(centre_yx)
+    padded = np.pad(centre_yx.astype(np.float32), ((0, -count % PICKS_STEP), (0, 0)))
+    return np.asarray(_refine_parabola(score_map, jnp.asarray(padded)))[:count].astype(np.float64)
