@@ -40,9 +40,9 @@ def replacing(path: Path | str) -> Iterator[Path]:
 
 
 def write_text(path: Path | str, text: str) -> None:
-    """Write text whole or not at all."""
+    """Write text whole or not at all; bytes of file names that are no UTF-8 come out as they went in."""
     with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_bytes(text.encode("utf-8", errors="surrogateescape"))
 
 
 def find_files(pattern: str | Path, suffixes: tuple[str, ...]) -> list[Path]:

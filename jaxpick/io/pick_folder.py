@@ -250,6 +250,12 @@ def output_names(paths: Sequence[Path]) -> dict[Path, str]:
         InputError: when two micrographs would write the same file.
     """
     names = {path: path.name for path in paths}
+    for path in paths:
+        if any(ord(letter) < 32 for letter in path.name):
+            raise InputError(
+                f"{str(path)!r}: control characters and line ends cannot be written to a STAR file; "
+                "expected a name without"
+            )
     for depth in range(2, 2 + max((len(path.parts) for path in paths), default=0)):
         shared = _shared(names)
         if not shared:

@@ -222,7 +222,8 @@ def _table(header: tuple[str, str], rows: Iterable[tuple[str, object]]) -> str:
         f"<tr><td>{html.escape(name)}</td><td>{html.escape(_shown(value))}</td></tr>"
         for name, value in rows
     )
-    return f"<table><tr><th>{header[0]}</th><th>{header[1]}</th></tr>{cells}</table>"
+    head = f"<tr><th>{header[0]}</th><th>{header[1]}</th></tr>"
+    return f'<table class="settings">{head}{cells}</table>'
 
 
 def _shown(value: object) -> str:

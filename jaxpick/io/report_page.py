@@ -24,6 +24,7 @@ figcaption { color: #57606a; overflow-wrap: anywhere; }
 table { border-collapse: collapse; }
 td, th { text-align: left; padding: .15em 1.5em .15em 0; border-bottom: 1px solid #eaeef2;
   overflow-wrap: anywhere; vertical-align: top; }
+.settings td:first-child { overflow-wrap: normal; }
 .number { text-align: right; } .share { background: #4c78a8; height: .7em; margin-top: .45em; }
 .histogram { max-width: 680px; width: 100%; } .histogram rect { fill: #4c78a8; }
 .histogram .cut { stroke: #d62728; stroke-width: 2; } .histogram .grid { stroke: #eaeef2; }

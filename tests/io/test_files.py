@@ -25,6 +25,11 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, failure):
     assert path.read_text() == "old" and len(list(tmp_path.iterdir())) == 1
 
 
+def test_bytes_of_other_encodings_come_out_as_they_went_in(tmp_path):
+    write_text(tmp_path / "text", b"m\xe9.mrc".decode("utf-8", errors="surrogateescape"))
+    assert (tmp_path / "text").read_bytes() == b"m\xe9.mrc"
+
+
 def test_a_file_in_the_place_of_a_folder_is_named(tmp_path):
     write_text(tmp_path / "out", "a file")
     for path in (tmp_path / "out" / "a.txt", tmp_path / "out" / "b" / "a.txt"):

@@ -161,6 +161,7 @@ def test_equal_names_are_told_apart_by_their_folders():
     ("paths", "said"),
     [
         (["/a/m.mrc", "/a/m.tif"], r"/a/m.mrc: its picks .* the same file as those of m\.tif"),
+        (["/a/m\n.mrc"], r"'/a/m\\n.mrc': control characters"),
         (["/a/picks.mrc"], r"/a/picks.mrc: its picks would be written to picks\.star"),
     ],
 )
