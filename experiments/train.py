@@ -31,7 +31,8 @@ from experiments import _plot, _provenance
 from jaxpick import methods, rngs
 from jaxpick.io.files import write_text
 from jaxpick.io.specimens import SpecimensSpec, stored_bank
-from jaxpick.methods.labelled_micrographs import LabelledSpec, read_labelled
+from jaxpick.methods.labelled_sets import read_sets
+from jaxpick.methods.labelled_spec import LabelledSpec
 from jaxpick.methods.warm_start import adopt_settings, start_from
 from jaxpick.parallel import HardwareSpec, parallelism, start_hosts
 from jaxpick.spec import as_plain, build, require
@@ -142,7 +143,7 @@ def _stages(
     """
     out = Path(spec.out)
     if spec.data.micrographs is not None:
-        data = read_labelled(spec.data, settings.working, out / "cache", spec.seed)
+        data = read_sets(spec.data, settings.working, out / "cache", spec.seed)
         return method.training_stages(settings, data), dict(data.summary)
     bank = stored_bank(spec.specimens, out / "bank.npz", report=print)
     stages = method.training_stages(settings, bank)

@@ -23,6 +23,7 @@ from jaxpick.typing import RandomKey
 
 Data: TypeAlias = Bank | Labelled
 Sources: TypeAlias = tuple[ExampleSource, ExampleSource | None]
+Augment: TypeAlias = Callable[[RandomKey, dict[str, Array]], dict[str, Array]]
 
 # As far from a crop's centre as a particle may lie that the crop was chosen for, in its sides.
 JITTER = 0.35
@@ -59,6 +60,7 @@ def patch_sources(
     patch_px: int,
     num_patches: int,
     least_distance: float = 1.2,
+    augment: Augment | None = None,
 ) -> Sources:
     """Return examples to train and to validate on: particle and non-particle patches, half each.
 
@@ -68,17 +70,25 @@ def patch_sources(
         patch_px: side of a patch.
         num_patches: patches of an example, even; all of one micrograph.
         least_distance: of a non-particle's centre to any label, in radii of the particle.
+        augment: `(key, example) -> example` for either; if None, labelled patches are turned and
+            mirrored, simulated ones left as they are.
 
     Returns:
         For labelled micrographs, examples as `simulated_examples.patch_example` makes them.
     """
+
+    def draw_augmented(key: RandomKey, shared: Bank) -> Any:
+        draw_key, augment_key = jax.random.split(key)
+        example = draw(draw_key, shared)
+        return example if augment is None else augment(augment_key, example)
+
     if isinstance(data, Bank):
-        return Simulated(draw=draw, shared=data), None
+        return Simulated(draw=draw_augmented if augment else draw, shared=data), None
 
     def load(micrograph: LabelledMicrograph, rng: np.random.Generator) -> dict[str, np.ndarray]:
         return labelled_patches(micrograph, rng, patch_px, num_patches, least_distance)
 
-    return _loaded(data, load)
+    return _loaded(data, load, augment or _augment)
 
 
 def labelled_crop(
@@ -138,28 +148,46 @@ def labelled_patches(
     num_patches: int,
     least_distance: float,
 ) -> dict[str, np.ndarray]:
-    """Cut patches about labels and about places far from any.
+    """Cut patches about labels and about places far from any, or about known non-particles.
 
     Places are drawn eight times as many as are needed; where too few of them are far enough, or
     there are no labels, the patches left have no weight.
     """
-    image, centres = micrograph.image(), micrograph.centre_yx_px
-    half = num_patches // 2
+    image, half = micrograph.image(), num_patches // 2
     anywhere = rng.uniform(0, np.array(image.shape)[None, :] - 1, (8 * half, 2))
-    elsewhere, exists = anywhere[:half], np.ones(half, np.bool_)
-    particles, known = anywhere[:half], np.full(half, len(centres) > 0)
-    if len(centres):
-        particles = centres[rng.integers(len(centres), size=half)]
-        distance, _ = cKDTree(centres).query(anywhere)
-        far = anywhere[distance >= least_distance * micrograph.radius_px][:half]
-        elsewhere = np.concatenate([far, anywhere[: half - len(far)]])
-        exists = np.arange(half) < len(far)
+    labels, negatives = micrograph.learnt_yx_px, micrograph.negatives_yx_px
+    particles, known = _chosen(labels, rng, half, anywhere)
+    if negatives is None:
+        elsewhere, exists = _far(micrograph, anywhere, half, least_distance)
+    else:
+        elsewhere, exists = _chosen(negatives, rng, half, anywhere)
     corners = np.round(np.concatenate([particles, elsewhere])).astype(int) - patch_px // 2
     return {
         "image": np.stack([cut_square(image, corner, patch_px) for corner in corners]),
         "label": np.repeat(np.array([1, 0], np.int32), half),
         "weight": np.concatenate([known, exists]).astype(np.float32),
     }
+
+
+def _chosen(
+    centres: np.ndarray, rng: np.random.Generator, number: int, otherwise: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return so many of the centres, with replacement; without any, places that do not count."""
+    if not len(centres):
+        return otherwise[:number], np.zeros(number, np.bool_)
+    return centres[rng.integers(len(centres), size=number)], np.ones(number, np.bool_)
+
+
+def _far(
+    micrograph: LabelledMicrograph, places: np.ndarray, number: int, least_distance: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return so many of the places that are far from all labels, and which of them are."""
+    if not len(micrograph.centre_yx_px):
+        return places[:number], np.ones(number, np.bool_)
+    distance, _ = cKDTree(micrograph.centre_yx_px).query(places)
+    far = places[distance >= least_distance * micrograph.radius_px][:number]
+    filled = np.concatenate([far, places[: number - len(far)]])
+    return filled, np.arange(number) < len(far)
 
 
 def draw_discs(
@@ -196,16 +224,24 @@ def _augment(key: RandomKey, example: dict[str, Array]) -> dict[str, Array]:
 def _loaded(
     data: Labelled,
     load: Callable[[LabelledMicrograph, np.random.Generator], dict[str, np.ndarray]],
+    augment: Augment = _augment,
 ) -> Sources:
-    """Return the sources of the training and the validation micrographs (None without any)."""
+    """Return the sources of the training and the validation micrographs (None without any).
+
+    Data sets take turns, and within each its micrographs do: all sets have equal shares.
+    """
 
     def source(micrographs: Sequence[LabelledMicrograph]) -> Loaded:
+        numbers = sorted({micrograph.data_set for micrograph in micrographs})
+        sets = [[m for m in micrographs if m.data_set == number] for number in numbers]
+
         def load_index(index: int) -> dict[str, np.ndarray]:
             rng = np.random.default_rng([data.seed, index])
-            return load(micrographs[index % len(micrographs)], rng)
+            turn, chosen = divmod(index, len(sets))
+            return load(sets[chosen][turn % len(sets[chosen])], rng)
 
         count = len(micrographs) * data.spec.crops_per_micrograph
-        return Loaded(load=load_index, count=count, augment=_augment)
+        return Loaded(load=load_index, count=count, augment=augment)
 
     return source(data.train), source(data.validation) if data.validation else None
 

@@ -26,62 +26,16 @@ from jaxpick.io.micrographs import (
 )
 from jaxpick.io.names import base_name, describe_mismatch, match_names, split_inside
 from jaxpick.io.nouns import Picks
+from jaxpick.methods.labelled_spec import LabelledSpec as LabelledSpec
 from jaxpick.numerics.coordinates import CoordinateMap
 from jaxpick.preprocess.prepare import PreprocessSpec, prepare
 from jaxpick.preprocess.working import WorkingImage
-from jaxpick.spec import as_plain, require
+from jaxpick.spec import as_plain
 
 # Raised when working images change for the same settings.
 CACHE_VERSION = 1
 
 Report = Callable[[str], None]
-
-
-def _setting(default: Any, text: str) -> Any:
-    return dataclasses.field(default=default, metadata={"help": text})
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class LabelledSpec:
-    """Micrographs and coordinates to train on; sizes in angstrom.
-
-    Attributes:
-        micrographs: file, folder, glob or RELION micrographs.star; None to train on simulations.
-        coordinates: file, folder or glob of any supported format.
-        diameter: longest dimension of the particle.
-        pixel_size: overrides the headers.
-        format: of the coordinates; by suffix and heading if None.
-        flip_y: None for the format's own convention.
-        validation_fraction: share of the micrographs that are only validated on.
-        crops_per_micrograph: different crops of one micrograph in an epoch.
-        particle_share: of the crops, so many lie about a particle, the others anywhere.
-    """
-
-    micrographs: str | None = _setting(None, "file, folder, glob or micrographs.star to train on")
-    coordinates: str | None = _setting(None, "file, folder or glob of any supported format")
-    diameter: float | None = _setting(None, "longest dimension of the particle, angstrom")
-    pixel_size: float | None = _setting(None, "angstrom; overrides the headers")
-    format: str | None = _setting(None, "of the coordinates; by suffix and heading if null")
-    flip_y: bool | None = _setting(None, "null for the format's own convention")
-    validation_fraction: float = _setting(0.2, "share of the micrographs only validated on")
-    crops_per_micrograph: int = _setting(256, "different crops of a micrograph in an epoch")
-    particle_share: float = _setting(0.5, "crops about a particle; the others lie anywhere")
-
-    def __post_init__(self) -> None:
-        """Refuse half a data set."""
-        given = self.micrographs is not None
-        for name in ("coordinates", "diameter"):
-            value = getattr(self, name)
-            expected = "a value, as micrographs are given" if given else "micrographs with it"
-            require((value is not None) == given, name, value, expected)
-        for name in ("diameter", "pixel_size"):
-            value = getattr(self, name)
-            require(value is None or value > 0, name, value, "angstrom above 0")
-        share, crops = self.validation_fraction, self.crops_per_micrograph
-        require(0 <= share < 1, "validation_fraction", share, "0 to below 1")
-        require(crops > 0, "crops_per_micrograph", crops, "a positive number")
-        share = self.particle_share
-        require(0 <= share <= 1, "particle_share", share, "0 to 1")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -94,6 +48,10 @@ class LabelledMicrograph:
         centre_yx_px: labelled centres in working pixels.
         radius_px: of the particle in working pixels.
         usable: first and last + 1 row, first and last + 1 column that are image and not border.
+        score: of each label, 1 where a format has none.
+        positives_yx_px: the labels that are learnt from; all if None.
+        negatives_yx_px: known non-particles that are learnt from; places far from labels if None.
+        data_set: which of several sets it is from.
     """
 
     name: str
@@ -101,6 +59,15 @@ class LabelledMicrograph:
     centre_yx_px: Float[np.ndarray, "particle 2"]
     radius_px: float
     usable: tuple[int, int, int, int]
+    score: Float[np.ndarray, " label"] | None = None
+    positives_yx_px: Float[np.ndarray, "positive 2"] | None = None
+    negatives_yx_px: Float[np.ndarray, "negative 2"] | None = None
+    data_set: int = 0
+
+    @property
+    def learnt_yx_px(self) -> Float[np.ndarray, "positive 2"]:
+        """Centres that patches of particles are cut about."""
+        return self.centre_yx_px if self.positives_yx_px is None else self.positives_yx_px
 
     def image(self) -> Float[np.ndarray, "y x"]:
         """Map the working image into memory."""
@@ -278,6 +245,7 @@ def _prepared(
         centre_yx_px=np.stack([y, x], axis=1),
         radius_px=0.5 * diameter / notes["pixel_angstrom"],
         usable=tuple(notes["usable"]),
+        score=picks.score,
     )
     return micrograph, reused
 
