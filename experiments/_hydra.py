@@ -3,20 +3,24 @@
 `main(Spec, run)` stores the defaults of `Spec` as plain data, adds the deltas of `conf/NAME.yaml`
 and the groups of `conf/`, reads `key=value` from the command line, builds the spec with
 `jaxpick.spec.build` and exits with what `run(spec)` returns. A mistake of the user's ends in one
-sentence and exit status 2; Ctrl-C in 130. An ordinary run leaves no folder or log of Hydra's; a
-sweep (`-m`) keeps its record beside the jobs' own folders.
+sentence and exit status 2; Ctrl-C in 130, SIGTERM in 143. An ordinary run leaves no folder or log
+of Hydra's; a sweep (`-m`) keeps its record beside the jobs' own folders.
 
 A field that holds settings of its own may have a folder of choices in `conf/`; the members of a
 union of specs are choices by themselves, under their `kind`. A field that holds one value is never
 a group, whatever `conf/` contains.
 """
 
+import contextlib
 import dataclasses
 import inspect
+import io
 import os
 import re
+import signal
 import sys
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn, TypeAlias, TypeVar
 
@@ -83,6 +87,9 @@ def main(
     name = config_name or Path(inspect.getfile(run)).stem
     command = Command(name=name, spec_type=spec_type, run=run, choices=choices or {})
     arguments = sys.argv[1:]
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # names of files may hold bytes of any encoding
+            stream.reconfigure(errors="backslashreplace")
     if {"-h", "--help"} & set(arguments):
         docstring = inspect.getmodule(run).__doc__ or name  # type: ignore[union-attr]
         groups = {group: list(nodes) for group, nodes in _group_nodes(command).items()}
@@ -90,6 +97,34 @@ def main(
         sys.exit(0)
     keep_compiled_programs()
     sys.exit(_run_hydra(command, arguments))
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM, which ends a command as Ctrl-C does."""
+
+
+def _is_termination(stop: BaseException | None) -> bool:
+    return stop is not None and (isinstance(stop, _Terminated) or _is_termination(stop.__context__))
+
+
+@contextlib.contextmanager
+def _sigterm_raises() -> Iterator[None]:
+    """Turn SIGTERM into an exception, so that what is half-written is removed; unless another
+    handler is there, or this is no main thread.
+    """
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+
+    def terminate(number: int, frame: Any) -> NoReturn:
+        raise _Terminated
+
+    signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def compose(
@@ -121,12 +156,12 @@ def _run_hydra(command: Command, arguments: list[str]) -> int:
             _check_sweep(command.spec_type, arguments)
         _store(command, arguments)
         sys.argv[1:] = _quoted(command, arguments, is_sweep)
-        hydra.main(version_base="1.3", config_path=None, config_name=command.name)(
-            _task(command, statuses)
-        )()
+        decorate = hydra.main(version_base="1.3", config_path=None, config_name=command.name)
+        with _sigterm_raises():
+            decorate(_task(command, statuses))()
     except KeyboardInterrupt as stop:
         print(str(stop) or f"{command.name}: stopped by the user", file=sys.stderr)
-        return 130
+        return 128 + (signal.SIGTERM if _is_termination(stop) else signal.SIGINT)
     except JobFailedError as failure:
         return max([failure.status, *statuses])
     except Exception as error:

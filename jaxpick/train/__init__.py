@@ -1,29 +1,31 @@
-"""Training: stages of pure functions, one step, one loop, exact resume."""
+"""Training: stages of pure functions, one step, one loop, exact resume.
 
-from jaxpick.train.loop import (
-    DivergedError,
-    StageResult,
-    TrainSpec,
-    train_stages,
-)
-from jaxpick.train.optimizers import OptimizerSpec
-from jaxpick.train.sources import Cached, ExampleSource, Loaded, Simulated, cache_examples
-from jaxpick.train.stage import Params, Stage, StageSpec
-from jaxpick.train.stops import Interrupted
+Names are loaded when they are first used: methods need the settings of a stage, and who picks need
+not wait for optimizers and checkpoints.
+"""
 
-__all__ = [
-    "Cached",
-    "DivergedError",
-    "ExampleSource",
-    "Interrupted",
-    "Loaded",
-    "OptimizerSpec",
-    "Params",
-    "Simulated",
-    "Stage",
-    "StageResult",
-    "StageSpec",
-    "TrainSpec",
-    "cache_examples",
-    "train_stages",
-]
+import importlib
+from typing import Any
+
+_HOMES = {
+    "Cached": "sources",
+    "DivergedError": "loop",
+    "ExampleSource": "sources",
+    "Interrupted": "stops",
+    "Loaded": "sources",
+    "OptimizerSpec": "optimizers",
+    "Params": "stage",
+    "Simulated": "sources",
+    "Stage": "stage",
+    "StageResult": "loop",
+    "StageSpec": "stage",
+    "TrainSpec": "loop",
+    "cache_examples": "sources",
+    "train_stages": "loop",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)

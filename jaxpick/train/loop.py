@@ -33,12 +33,12 @@ from jaxpick.spec import as_plain, require
 from jaxpick.train.checkpoint import Checkpoints, check_same_settings
 from jaxpick.train.log import MetricsTable, Progress, Recorder
 from jaxpick.train.metrics import Sums, means, merge
-from jaxpick.train.optimizers import averaged, learning_rate, make_optimizer
 from jaxpick.train.sources import feed
 from jaxpick.train.stage import Params, Stage
 from jaxpick.train.state import TrainState, create_state
 from jaxpick.train.step import TrainStep, make_eval_step, make_train_step
 from jaxpick.train.stops import Interrupted, stop_requests
+from jaxpick.train.updates import averaged, learning_rate, make_optimizer
 
 FREE_SETTINGS = ("out", "hardware", "tensorboard", "overwrite")
 

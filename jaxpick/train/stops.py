@@ -13,22 +13,25 @@ class Interrupted(KeyboardInterrupt):
 
 @contextlib.contextmanager
 def stop_requests() -> Iterator[threading.Event]:
-    """Turn a first Ctrl-C or SIGTERM into a request to stop; a second acts at once."""
+    """Turn a first Ctrl-C or SIGTERM into a request to stop; a second acts at once.
+
+    A signal that the process was started to ignore, as jobs in the background are, stays ignored.
+    """
     stop = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before: dict[int, Any] = {number: signal.getsignal(number) for number in numbers}
+    now: dict[int, Any] = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: action for number, action in now.items() if action is not signal.SIG_IGN}
 
     def request(number: int, frame: Any) -> None:
         stop.set()
         signal.signal(number, before[number])
 
-    for number in numbers:
+    for number in before:
         signal.signal(number, request)
     try:
         yield stop
     finally:
-        for number in numbers:
-            signal.signal(number, before[number])
+        for number, action in before.items():
+            signal.signal(number, action)

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import signal
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -56,6 +57,11 @@ def run(spec):
         raise OSError(28, "No space left on device", "D/picks.star")
     if spec.fail == "stop":
         raise KeyboardInterrupt
+    if spec.fail == "terminated":
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt("command: stopped after D/a.mrc") from None
     if spec.fail == "bug":
         raise RuntimeError("a mistake of ours")
     Path(spec.out).mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,7 @@
 """The command line: values that arrive untouched, mistakes told in one sentence, nothing left behind."""
 
 import json
+import signal
 import sys
 
 import command
@@ -120,6 +121,12 @@ def test_mistakes_end_in_one_sentence_and_status_2(type_command, arguments, sent
 def test_ctrl_c_ends_with_130(type_command):
     status, output, _ = type_command("out=D", "fail=stop")
     assert (status, output.err) == (130, "command: stopped by the user\n")
+
+
+def test_sigterm_ends_as_ctrl_c_does_with_143(type_command):
+    status, output, _ = type_command("out=D", "fail=terminated")
+    assert (status, output.err) == (143, "command: stopped after D/a.mrc\n")
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
 def test_own_mistakes_keep_their_traceback(tmp_path, monkeypatch):

@@ -72,17 +72,33 @@ def test_resume_after_a_crash_changes_nothing(tmp_path, whole_run, at):
     assert_same_run(whole, resumed, (folder, tmp_path / "cut"))
 
 
-def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path, whole_run):
+@pytest.fixture
+def interruptible():
+    """Ctrl-C as in a terminal: a test run in the background was told to ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_and_says_how_to_go_on(tmp_path, whole_run, interruptible, number):
     def press(count):
         if count == 60:
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), number)
 
     whole, folder = whole_run
     with pytest.raises(Interrupted, match=r"stopped at step \d+ of 12 of one and saved; the same"):
         train_stages(stages(examples=host_source(press)), SPEC, tmp_path / "cut")
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     resumed = train_stages(stages(examples=host_source(lambda n: None)), SPEC, tmp_path / "cut")
     assert_same_run(whole, resumed, (folder, tmp_path / "cut"))
+
+
+def test_a_job_in_the_background_ignores_ctrl_c(tmp_path, interruptible):
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    press = host_source(lambda count: os.kill(os.getpid(), signal.SIGINT))
+    assert train_stages(stages(("one",), steps=2, examples=press), SPEC, tmp_path)[0].step == 2
 
 
 def test_finished_run_is_not_repeated(whole_run):

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from jaxpick.spec import SpecError
-from jaxpick.train.optimizers import OptimizerSpec, learning_rate
+from jaxpick.train.optimizers import OptimizerSpec
+from jaxpick.train.updates import learning_rate
 
 
 def test_constant():

@@ -10,9 +10,9 @@ from jaxpick import rngs
 from jaxpick.parallel import HardwareSpec, batch_axis, parallelism, replicate
 from jaxpick.train import OptimizerSpec, Simulated, Stage, StageSpec
 from jaxpick.train.metrics import means
-from jaxpick.train.optimizers import make_optimizer
 from jaxpick.train.state import create_state
 from jaxpick.train.step import make_eval_step, make_train_step
+from jaxpick.train.updates import make_optimizer
 
 MOMENTUM = 0.75
 

@@ -15,9 +15,9 @@ from jaxpick.parallel import HardwareSpec, parallelism, replicate
 from jaxpick.spec import SpecError
 from jaxpick.train import Cached, OptimizerSpec, Stage, StageSpec
 from jaxpick.train.metrics import means
-from jaxpick.train.optimizers import averaged, make_optimizer
 from jaxpick.train.state import create_state
 from jaxpick.train.step import make_eval_step, make_train_step
+from jaxpick.train.updates import averaged, make_optimizer
 
 ONE = parallelism(HardwareSpec(num_devices=1))
 EXPLAIN = (
