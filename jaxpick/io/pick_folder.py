@@ -9,7 +9,6 @@ from the candidates and the threshold; another threshold needs no other scores.
 
 import dataclasses
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,11 +20,9 @@ from jaxpick.io.coordinates import read_picks, write_picks
 from jaxpick.io.files import InputError
 from jaxpick.io.names import match_names
 from jaxpick.io.nouns import Picks, make_picks
+from jaxpick.io.output_names import TOTAL, stem
 from jaxpick.io.report import Panel, write_pick_report, write_picture
 from jaxpick.io.star import save_text
-
-_SUFFIXES = (".gz", ".bz2", ".mrc", ".mrcs", ".map", ".tif", ".tiff", ".png", ".jpg", ".jpeg")
-_TOTAL = "picks"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -154,8 +151,8 @@ class PickFolder:
         """
         kept = {name: self.above(candidates) for name, candidates in found.items()}
         counts = {name: len(picks) for name, picks in kept.items()}
-        write_picks(list(kept.values()), self.path / f"{_TOTAL}.star", subpixel=self.subpixel)
-        write_picks(list(found.values()), self.path / f"{_TOTAL}.csv")
+        write_picks(list(kept.values()), self.path / f"{TOTAL}.star", subpixel=self.subpixel)
+        write_picks(list(found.values()), self.path / f"{TOTAL}.csv")
         summary = {
             "settings": dict(settings),
             "threshold": self.threshold,
@@ -232,54 +229,6 @@ class PickFolder:
 
     def _picture(self, name: str) -> Path:
         return self.path / "pictures" / f"{stem(name)}.jpg"
-
-
-def stem(name: str) -> str:
-    """Return a micrograph's name as one file name without its (possibly double) suffix."""
-    base = name.replace(os.sep, "__")
-    for suffix in _SUFFIXES:
-        if base.lower().endswith(suffix):
-            base = base[: -len(suffix)]
-    return base
-
-
-def output_names(paths: Sequence[Path]) -> dict[Path, str]:
-    """Return a name for each micrograph: its file's, with as many folders as tell it from others.
-
-    Raises:
-        InputError: when two micrographs would write the same file.
-    """
-    names = {path: path.name for path in paths}
-    for path in paths:
-        if any(ord(letter) < 32 for letter in path.name):
-            raise InputError(
-                f"{str(path)!r}: control characters and line ends cannot be written to a STAR file; "
-                "expected a name without"
-            )
-    for depth in range(2, 2 + max((len(path.parts) for path in paths), default=0)):
-        shared = _shared(names)
-        if not shared:
-            break
-        names |= {path: str(Path(*path.absolute().parts[-depth:])) for path in shared}
-    for path in _shared(names):
-        other = next(p for p in paths if p != path and stem(names[p]) == stem(names[path]))
-        raise InputError(
-            f"{path}: its picks would be written to the same file as those of {other.name}; "
-            "expected micrographs whose names differ in more than the suffix"
-        )
-    for path in (path for path in paths if stem(names[path]) == _TOTAL):
-        raise InputError(
-            f"{path}: its picks would be written to {_TOTAL}.star, which holds those of all "
-            "micrographs; expected another name"
-        )
-    return names
-
-
-def _shared(names: Mapping[Path, str]) -> list[Path]:
-    by_stem: dict[str, list[Path]] = {}
-    for path, name in names.items():
-        by_stem.setdefault(stem(name), []).append(path)
-    return [path for paths in by_stem.values() if len(paths) > 1 for path in paths]
 
 
 def _fingerprint(source: Path) -> list[int]:

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from jaxpick.io.files import InputError
 from jaxpick.io.micrographs import find_micrographs, list_pixel_sizes, read_micrograph
 from jaxpick.io.nouns import Micrograph, Picks
-from jaxpick.io.pick_folder import output_names
+from jaxpick.io.output_names import output_names
 from jaxpick.preprocess.working import WorkingImage
 
 

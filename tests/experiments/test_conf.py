@@ -1,20 +1,64 @@
 """Every file in conf/ says what it is for, composes, and builds the spec of its command."""
 
+import os
 from pathlib import Path
 
 import pytest
 import yaml
 
-from experiments import _hydra, train
-from jaxpick.spec import build
+from experiments import _hydra, parsed_accuracy, simulate, train
+from jaxpick import methods
+from jaxpick.spec import as_plain, build
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 FILES = sorted(CONF.rglob("*.yaml"))
-GROUPS = ("method", "optimizer", "hardware")
+# A command: its spec, its choices of settings, and what must be given.
+COMMANDS = {
+    "train": (train.TrainExperiment, train.choices(), ["out=D"]),
+    "simulate": (simulate.SimulateSpec, None, ["out=D"]),
+    "parsed_accuracy": (parsed_accuracy.AccuracySpec, None, ["out=D", "weights=W"]),
+}
+GROUPS = {"method": "train", "optimizer": "train", "hardware": "train", "simulator": "simulate"}
+DEFAULTS = ("hardware=jit",)
 
 
-def composed(*overrides):
-    return _hydra.compose(train.TrainExperiment, "train", ["out=D", *overrides], train.choices())
+def composed(*overrides, command="train"):
+    spec_type, choices, given = COMMANDS[command]
+    return _hydra.compose(spec_type, command, [*given, *overrides], choices)
+
+
+def choice_of(path):
+    """Return the command, the override that chooses a file, and where its settings go."""
+    folder = path.relative_to(CONF).parent
+    if folder.parts[0] == "experiment":
+        return folder.parts[1], f"experiment={path.stem}", ()
+    return GROUPS[folder.name], f"{folder.name}={path.stem}", (folder.name,)
+
+
+def leaves(values, path=()):
+    """Yield (path, value) of nested settings; a list is one value."""
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from leaves(value, (*path, name))
+        else:
+            yield (*path, name), value
+
+
+def set_by(path):
+    """Yield what a file sets, with the files that it builds on, as (path of the setting, value)."""
+    text = path.read_text(encoding="utf-8")
+    folder = os.environ.get("JAXPICK_DATA", "../shared/data")
+    values = yaml.safe_load(text.replace("${oc.env:JAXPICK_DATA,../shared/data}", folder))
+    own = dict(leaves({name: value for name, value in values.items() if name != "defaults"}))
+    for entry in values.get("defaults", []):
+        if isinstance(entry, str):
+            yield from (
+                (at, v) for at, v in set_by(path.with_name(f"{entry}.yaml")) if at not in own
+            )
+        else:
+            ((group, name),) = entry.items()
+            yield (group.removeprefix("override /"), "name"), name
+    yield from own.items()
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(CONF)))
@@ -25,15 +69,38 @@ def test_every_file_is_a_mapping_with_a_purpose(path):
 
 
 @pytest.mark.parametrize(
-    "override",
-    [f"{p.parent.name}={p.stem}" for p in FILES if p.parent.name in GROUPS]
-    + [f"experiment={p.stem}" for p in FILES if p.parent.match("experiment/train")]
-    + ["method=parsed", "method=unet", "launcher=local"],
+    "path",
+    [path for path in FILES if path.parent.name != "launcher"],
+    ids=lambda path: str(path.relative_to(CONF)),
 )
-def test_choices_of_train_compose_and_build(override):
-    spec = composed(override)
-    method = {name: value for name, value in spec.method.items() if name != "name"}
-    build(train.choices()["method"][spec.method["name"]], method, "method")
+def test_every_value_of_a_file_reaches_the_settings(path):
+    command, override, prefix = choice_of(path)
+    plain = as_plain(composed(override, command=command))
+    for at, value in set_by(path):
+        found = plain
+        for name in (*prefix, *at):
+            found = found[name]
+        assert found == value, f"{override}: {'.'.join(at)} is {found!r}"
+    changes = plain != as_plain(composed(command=command))
+    assert changes == (override not in DEFAULTS), "a file is there because it changes something"
+    if command == "train":
+        settings = {name: value for name, value in plain["method"].items() if name != "name"}
+        build(methods.get(plain["method"]["name"]).Spec, settings, "method")
+
+
+LEARNING = [name for name in methods.NAMES if name not in methods.UNTRAINED]
+
+
+@pytest.mark.parametrize("name", LEARNING)
+def test_every_method_is_a_choice_with_its_own_defaults(name):
+    spec = composed(f"method={name}")
+    assert spec.method["name"] == name
+    settings = {key: value for key, value in spec.method.items() if key != "name"}
+    assert build(methods.get(name).Spec, settings) == methods.get(name).Spec()
+
+
+def test_jobs_run_one_after_another_unless_another_launcher_is_chosen():
+    assert composed("launcher=local") == composed()
 
 
 def test_optimizer_choice_sets_every_stage():

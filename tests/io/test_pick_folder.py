@@ -12,7 +12,8 @@ from jaxpick.io import files, star
 from jaxpick.io.coordinates import read_picks
 from jaxpick.io.files import InputError
 from jaxpick.io.nouns import make_picks
-from jaxpick.io.pick_folder import PickFolder, output_names, stem
+from jaxpick.io.output_names import output_names, stem
+from jaxpick.io.pick_folder import PickFolder
 
 IMAGE = np.random.default_rng(0).normal(size=(40, 50)).astype(np.float32)
 SCORING = {"diameter": 180.0, "decode": {"sizes": (1, 2)}}
