@@ -107,6 +107,11 @@ class Checkpoints:
         scored = [(c.metrics[SCORE], c.step) for c in self._manager.checkpoints if c.metrics]
         return max(scored)[1] if scored else None
 
+    def has_stalled(self, steps: int) -> bool:
+        """Return whether the best validated checkpoint is so many steps or more behind the last."""
+        best, last = self.best_step(), self.last_step
+        return best is not None and last is not None and last - best >= steps
+
 
 def check_same_settings(
     saved: Mapping[str, Any], current: Mapping[str, Any], folder: Path | str, free: tuple[str, ...]

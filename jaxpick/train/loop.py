@@ -9,7 +9,8 @@ gradient, update); its
    host;
 3. every `validate_every` steps and at the end: validation on the same examples each time, and a
 checkpoint of the state
-   with the step count, its score and the figures not yet written as a row;
+   with the step count, its score and the figures not yet written as a row; a stage with a patience
+   ends when so many validations brought nothing better;
 4. the stage's result is its best (or last) validated parameters.
 
 Nothing random depends on what ran before: keys follow from seed, stage and step. A run that was
@@ -178,14 +179,15 @@ def _train_stage(run: _Run, done: list[str], results: list[StageResult]) -> Stag
             restored = checkpoints.restore(like)
             state, window = TrainState(**restored.state), restored.notes["window"]
         start = int(state.step)
-        followed = {*done} if start < run.steps else None
+        is_over = start >= run.steps or _has_stalled(run, checkpoints)
+        followed = None if is_over else {*done}
         run.table.keep(
             lambda name, step: (
                 step <= start if name == stage.name else followed is None or name in followed
             )
         )
         rate = 0.0
-        if start < run.steps:
+        if not is_over:
             step = make_train_step(stage, optimizer, parallel, run.spec.precision)
             rate = _run_steps(run, state, start, step, checkpoints, window, stop)
         return _choose(run, checkpoints, like, rate)
@@ -245,7 +247,14 @@ def _run_steps(
                 f"stopped at step {step} of {run.steps} of {stage.name} and saved; "
                 "the same command goes on from there"
             )
+        if validates and _has_stalled(run, checkpoints):
+            break
     return progress.examples_per_second
+
+
+def _has_stalled(run: _Run, checkpoints: Checkpoints) -> bool:
+    patience = run.stage.settings.patience
+    return patience is not None and checkpoints.has_stalled(patience * run.spec.validate_every)
 
 
 def _validator(run: _Run, train_shared: PyTree) -> Callable[..., tuple[float, dict[str, float]]]:

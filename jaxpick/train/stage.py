@@ -32,14 +32,25 @@ STATISTICS = "batch_stats"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class StageSpec:
-    """How long and with what a stage is optimised; a method's defaults are its paper's numbers."""
+    """How long and with what a stage is optimised; a method's defaults are its paper's numbers.
+
+    Attributes:
+        steps: at most.
+        batch_size: examples of a step.
+        optimizer: and its rate.
+        patience: the stage ends early when so many validations in a row were not the best; None
+            for all steps.
+    """
 
     steps: int = 1000
     batch_size: int = 32
     optimizer: OptimizerSpec = OptimizerSpec()
+    patience: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse empty training."""
+        waits = self.patience is None or self.patience > 0
+        require(waits, "patience", self.patience, "a positive number or null")
         require(self.steps > 0, "steps", self.steps, "a positive number")
         require(self.batch_size > 0, "batch_size", self.batch_size, "a positive number")
 
