@@ -52,7 +52,7 @@ class WorkingSpec:
     local_diameters: float = 4.0
 
     def __post_init__(self) -> None:
-        require(4 <= self.diameter_px <= 128, "diameter_px", self.diameter_px, "4 to 128")
+        require(4 <= self.diameter_px <= 512, "diameter_px", self.diameter_px, "4 to 512")
         require(
             self.background_diameters > 0.5,
             "background_diameters",
