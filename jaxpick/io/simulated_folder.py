@@ -13,7 +13,9 @@ from jaxpick.io.coordinates import read_picks, write_picks
 from jaxpick.io.files import write_text
 from jaxpick.io.mrc import write_mrc
 from jaxpick.io.nouns import Picks, make_picks
+from jaxpick.simulate.planes import CLASSES
 from jaxpick.simulate.simulated import Simulated
+from jaxpick.simulate.targets import TargetSpec, judge
 
 # Labels of the masks: background 0, particles 1, particles that a picker is not judged on 2,
 # contaminants CONTAMINANT + their class.
@@ -50,7 +52,8 @@ def label_mask(simulated: Simulated) -> Int[np.ndarray, "y x"]:
 def truth_columns(simulated: Simulated) -> dict[str, Any]:
     """Return the whole particles whose centre is inside, column by column, as plain numbers.
 
-    `rln...` columns go into the STAR file; Euler angles are RELION's (rot, tilt, psi), defocus is in angstrom,
+    `is_judged` is False where the mask says ignored; `contaminant` is what lies at the centre; `view` is that of the
+    bank. `rln...` columns go into the STAR file; Euler angles are RELION's (rot, tilt, psi), defocus is in angstrom,
     rlnClassNumber is the species counted from 1.
     """
     truth = {f.name: np.asarray(getattr(simulated.truth, f.name)) for f in fields(simulated.truth)}
@@ -78,6 +81,10 @@ def truth_columns(simulated: Simulated) -> dict[str, Any]:
         "visible_fraction": truth["visible_fraction"][keep],
         "snr": truth["snr"][keep],
         "dprime": truth["dprime"][keep],
+        "is_judged": np.asarray(judge(simulated.truth, TargetSpec())[0])[keep],
+        "contaminant": np.array(CLASSES)[truth["contaminant"][keep]],
+        "layer": truth["layer"][keep],
+        "view": truth["view"][keep],
     }
     return {
         "pixel_size_angstrom": float(simulated.pixel_size_angstrom),

@@ -34,7 +34,9 @@ def expected_counts(
     return (dose_e_per_angstrom2 * quantum_efficiency * pixel_size_angstrom**2) * intensity
 
 
-def sample_counts(key: RandomKey, expected: Image, exact: bool = False) -> Image:
+def sample_counts(
+    key: RandomKey, expected: Image, exact: bool = False, relative_deviation: Scalar = 0.0
+) -> Image:
     """Draw counts of the given expectation.
 
     Args:
@@ -42,10 +44,13 @@ def sample_counts(key: RandomKey, expected: Image, exact: bool = False) -> Image
         expected: electrons per pixel, not negative.
         exact: True for the Poisson law, needed below `EXACT_COUNTS_BELOW`; False for its limit mu +
             sqrt(mu) N(0, 1), some twenty times faster.
+        relative_deviation: of each pixel's gain, in the limit only: white and independent of the
+            counts, it adds up with their variance to mu + (s mu)^2 and needs no draw of its own.
     """
     if exact:
         return jax.random.poisson(key, expected, expected.shape).astype(jnp.float32)
-    return expected + jnp.sqrt(expected) * white_noise(key, expected.shape)
+    variance = expected + (relative_deviation * expected) ** 2
+    return expected + jnp.sqrt(variance) * white_noise(key, expected.shape)
 
 
 def gain_residual(
@@ -66,14 +71,27 @@ def gain_residual(
         tile_deviation: of each of the rectangular tiles, which leaves seams.
         tiles: number of tiles along y and x.
     """
-    pixel_key, row_key, column_key, tile_key = jax.random.split(key, 4)
+    pixel_key, line_key = jax.random.split(key)
     pixels = pixel_deviation * white_noise(pixel_key, shape)
-    rows = line_deviation * jax.random.normal(row_key, (shape[0], 1), jnp.float32)
-    columns = line_deviation * jax.random.normal(column_key, (1, shape[1]), jnp.float32)
-    levels = tile_deviation * jax.random.normal(tile_key, tiles, jnp.float32)
-    tile_of_row = jnp.arange(shape[0]) * tiles[0] // shape[0]
-    tile_of_column = jnp.arange(shape[1]) * tiles[1] // shape[1]
-    return 1.0 + pixels + rows + columns + levels[tile_of_row][:, tile_of_column]
+    return gain_lines(line_key, shape, line_deviation, tile_deviation, tiles) + pixels
+
+
+def gain_lines(
+    key: RandomKey,
+    shape: tuple[int, int],
+    line_deviation: Scalar,
+    tile_deviation: Scalar,
+    tiles: tuple[int, int] = (2, 4),
+) -> Image:
+    """Draw the part of `gain_residual` that rows, columns and tiles have in common."""
+    ny, nx = shape
+    drawn = jax.random.normal(key, (ny + nx + tiles[0] * tiles[1],), jnp.float32)
+    rows, columns, levels = jnp.split(drawn, [ny, ny + nx])
+    height, width = -(-ny // tiles[0]), -(-nx // tiles[1])
+    # Seams as blocks of equal values: a broadcast, where indexing would fetch pixel by pixel.
+    by_row = jnp.repeat(tile_deviation * levels.reshape(tiles), height, axis=0)[:ny]
+    seams = jnp.broadcast_to(by_row[:, :, None], (ny, tiles[1], width)).reshape(ny, -1)[:, :nx]
+    return 1.0 + line_deviation * (rows[:, None] + columns[None, :]) + seams
 
 
 def add_hot_pixels(
@@ -130,8 +148,9 @@ def vignetting(
         radius: of the beam in the same unit.
     """
     y, x = centred_pixel_grid(shape)
-    square = (y - centre_y) ** 2 + (x - centre_x) ** 2
-    return 1.0 - depth + depth * jnp.exp(-square / (2.0 * radius**2))
+    along_y = jnp.exp(-((y[:, :1] - centre_y) ** 2) / (2.0 * radius**2))
+    along_x = jnp.exp(-((x[:1] - centre_x) ** 2) / (2.0 * radius**2))
+    return 1.0 - depth + depth * along_y * along_x
 
 
 def beam_edge(
@@ -170,6 +189,37 @@ def fresnel_edge(u: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     cosine, sine = cos_sin(0.5 * math.pi * distance**2)
     lit = 0.5 * ((1.0 + f * sine - g * cosine) ** 2 + (1.0 - f * cosine - g * sine) ** 2)
     return jnp.where(u > 0, lit, 0.5 * (f**2 + g**2))
+
+
+def strokes(
+    shape: tuple[int, int],
+    knots_yx_px: Float[Array, "stroke 3 2"],
+    width_px: Float[Array, " stroke"],
+    height: Float[Array, " stroke"],
+) -> Image:
+    """Return scratches: quadratic Bezier curves with a Gaussian cross-section; the highest wins.
+
+    Args:
+        shape: (y, x).
+        knots_yx_px: start, control point and end of each curve.
+        width_px: full width at half maximum, up to 3.
+        height: of the middle line, not negative.
+    """
+    # Curves are no longer than their polygons: samples lie less than a pixel apart.
+    t = jnp.linspace(0.0, 1.0, 3 * max(shape))[None, :, None]
+    start, control, end = (knots_yx_px[:, i, None, :] for i in range(3))
+    points = (1.0 - t) ** 2 * start + 2.0 * t * (1.0 - t) * control + t**2 * end
+    reach = jnp.arange(-3, 4)
+    pixel = jnp.floor(points + 0.5).astype(jnp.int32)
+    y = pixel[:, :, 0, None, None] + reach[None, None, :, None]
+    x = pixel[:, :, 1, None, None] + reach[None, None, None, :]
+    square = (y - points[:, :, 0, None, None]) ** 2 + (x - points[:, :, 1, None, None]) ** 2
+    sigma = width_px[:, None, None, None] / (2.0 * math.sqrt(2.0 * math.log(2.0)))
+    profile = height[:, None, None, None] * jnp.exp(-square / (2.0 * sigma**2))
+    # Negative indices would count from the end: they are sent beyond it, where writes are dropped.
+    y = jnp.where(y < 0, shape[0], y)
+    x = jnp.where(x < 0, shape[1], x)
+    return jnp.zeros(shape, jnp.float32).at[y, x].max(profile, mode="drop")
 
 
 def dip_noise_power(noise: Image, depth: Scalar, corner: Scalar) -> Image:

@@ -134,6 +134,31 @@ def ice_phase_noise(
     return standard_deviation * gaussian_field(key, shape, amplitude)
 
 
+def ice_texture(
+    key: RandomKey,
+    shape: tuple[int, int],
+    phase_density: Scalar,
+    exponent: Scalar,
+    pixel_size_angstrom: Scalar,
+) -> Image:
+    """Draw the coarse texture of badly frozen ice: phase noise of density P (50 f)^-a, no mean.
+
+    Args:
+        key: random key.
+        shape: (y, x).
+        phase_density: P, in rad^2 angstrom^2, at 50 angstrom.
+        exponent: a, about 2; the density is level beyond 600 angstrom.
+        pixel_size_angstrom: pixel size.
+    """
+
+    def amplitude(frequency: Float[Array, "fy fx"]) -> Float[Array, "fy fx"]:
+        relative = jnp.maximum(frequency / pixel_size_angstrom, 1.0 / 600.0) * 50.0
+        height = jnp.sqrt(phase_density) / pixel_size_angstrom
+        return jnp.where(frequency > 0, height * jnp.exp(-0.5 * exponent * jnp.log(relative)), 0.0)
+
+    return gaussian_field(key, shape, amplitude)
+
+
 def mottling(
     key: RandomKey,
     shape: tuple[int, int],

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Int
 
+from jaxpick.numerics.memory import computed_once
 from jaxpick.pytrees import pytree
 from jaxpick.simulate.draws import coin, units
 from jaxpick.simulate.frozen_contaminants import (
@@ -95,7 +96,10 @@ def label_contaminants(
     planes: Planes, owner: Int[Array, "y x"], role: Int[Array, " slot"]
 ) -> Labels:
     """Merge painted contaminants with slots that are no whole particles; opaque paint wins."""
-    of_slot = jnp.concatenate([jnp.zeros((1,), jnp.int32), class_of_role(role)])[owner]
+    table = computed_once(
+        jnp.any(role > 0), lambda: jnp.pad(class_of_role(role), (1, 0)).astype(jnp.int32)
+    )
+    of_slot = table[owner]
     # A net of denatured protein or a thin film does not hide what lies on it.
     painted = class_of_label(planes.label)
     is_slot = (of_slot > 0) & (planes.absorption < 0.2)

@@ -6,6 +6,8 @@ compiles and runs many times faster than a key for each scalar.
 
 import itertools
 import math
+from collections.abc import Callable
+from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +16,7 @@ from jaxtyping import Array, Bool, Float, Int
 from jaxpick.typing import RandomKey
 
 Unit = Float[Array, ""]
+Tree = TypeVar("Tree")
 
 
 def units(key: RandomKey, num: int) -> tuple[Unit, ...]:
@@ -73,3 +76,14 @@ def choice(u: Unit, values: tuple[float, ...], weights: tuple[float, ...]) -> Fl
 def coin(u: Unit, probability: float | Float[Array, ""]) -> Bool[Array, ""]:
     """Return True with the given probability."""
     return u < probability
+
+
+def sometimes(u: Unit, probability: float, change: Callable[[Tree], Tree], value: Tree) -> Tree:
+    """Return `change(value)` with the given probability, else the value as it is.
+
+    What never happens (0) is not compiled; what does not happen in one micrograph is not run, but
+    inside a `vmap`.
+    """
+    if probability <= 0.0:
+        return value
+    return jax.lax.cond(coin(u, probability), change, lambda value: value, value)

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxpick.numerics.fields import gaussian_correlation, gaussian_field
+from jaxpick.numerics.fields import gaussian_correlation, gaussian_field, white_noise
 from jaxpick.physics.constants import (
     CARBON_ATOMS_PER_ANGSTROM3,
     CARBON_MEAN_FREE_PATH_300KV_ANGSTROM,
@@ -32,6 +32,7 @@ from jaxpick.simulate.planes import (
     Site,
     coarse_grid_angstrom,
     coarse_shape,
+    nearest_sample,
     paint,
     refine,
     size_of,
@@ -44,6 +45,9 @@ CRYSTAL_SIDES = 7
 MAX_BEADS = 24
 BEAD_WINDOW_PX = 48
 BEAD_DIAMETERS_ANGSTROM = (50.0, 60.0, 100.0, 150.0)
+
+# Potential, absorption, depth below the surface and instance on the coarse grid.
+Crystals = tuple[Array, Array, Array, Array]
 
 
 def rough_field(
@@ -63,23 +67,35 @@ def add_ice_crystals(key: RandomKey, planes: Planes, site: Site) -> Planes:
     shape = size_of(planes.label)
     grid = coarse_grid_angstrom(shape, COARSE, site.pixel_angstrom)
     length = log_uniform(for_length, (0.3, 2.0)) * site.diameter_angstrom
-    texture = refine(rough_field(texture_key, shape, COARSE, length, site), COARSE, shape)
+    texture = rough_field(texture_key, shape, COARSE, length, site)
     number = jnp.floor(1 + MAX_CRYSTALS * for_number).astype(jnp.int32)
+    # Bevels end at thickness 0, so that nothing but the outline needs the full sampling.
+    zero = jnp.zeros_like(texture)
+    start = (zero, zero, jnp.full_like(zero, -jnp.inf), jnp.zeros(zero.shape, jnp.int32))
 
-    def add(index: Array, planes: Planes) -> Planes:
-        return _add_crystal(u[index], planes, grid, texture, site, index)
+    def add(index: Array, drawn: Crystals) -> Crystals:
+        return _add_crystal(u[index], drawn, grid, texture, site, index)
 
-    return jax.lax.fori_loop(0, number, add, planes)
+    potential, absorption, depth, instance = jax.lax.fori_loop(0, number, add, start)
+    return paint(
+        planes,
+        "ice_crystal",
+        refine(potential, COARSE, shape),
+        refine(absorption, COARSE, shape),
+        refine(depth, COARSE, shape) > 0,
+        nearest_sample(instance, COARSE, shape),
+    )
 
 
 def _add_crystal(
     u: Float[Array, " number"],
-    planes: Planes,
+    drawn: Crystals,
     grid: tuple[Array, Array],
-    texture: Image,
+    texture: Float[Array, "coarse_y coarse_x"],
     site: Site,
     index: Array,
-) -> Planes:
+) -> Crystals:
+    """Add one crystal to the coarse planes; the pixel belongs to the one it lies deepest in."""
     radius = 0.5 * log_uniform(u[0], (150.0, 3000.0))
     radius = jnp.clip(radius, 0.4 * site.diameter_angstrom, 0.3 * site.field_angstrom)
     centre = (u[1:3] - 0.5) * site.field_angstrom
@@ -89,18 +105,20 @@ def _add_crystal(
     )
     reach = radius * uniform(u[7 + CRYSTAL_SIDES :], (0.7, 1.1))
     y, x = grid[0] - centre[0], grid[1] - centre[1]
-    depth = jnp.full(y.shape, jnp.inf, jnp.float32)
+    inside = jnp.full(y.shape, jnp.inf, jnp.float32)
     for side in range(CRYSTAL_SIDES):
-        depth = jnp.minimum(
-            depth, reach[side] - y * jnp.sin(angle[side]) - x * jnp.cos(angle[side])
+        inside = jnp.minimum(
+            inside, reach[side] - y * jnp.sin(angle[side]) - x * jnp.cos(angle[side])
         )
-    depth = refine(depth, COARSE, size_of(texture))
-    bevel = radius * uniform(u[4], (0.1, 1.0))
-    profile = jnp.clip(depth / bevel, 0.0, 1.0)
+    profile = jnp.clip(inside / (radius * uniform(u[4], (0.1, 1.0))), 0.0, 1.0)
     thickness = log_uniform(u[5], (100.0, 1500.0)) * profile * (1.0 + 0.15 * texture)
-    extra = uniform(u[6], (0.05, 0.35))
-    volt = uniform(u[6], (3.5, 4.6))
-    return paint(planes, "ice_crystal", volt * thickness, extra * profile, depth > 0, index)
+    potential, absorption, depth, instance = drawn
+    return (
+        potential + uniform(u[6], (3.5, 4.6)) * thickness,
+        absorption + uniform(u[6], (0.05, 0.35)) * profile,
+        jnp.maximum(depth, inside),
+        jnp.where(inside > depth, index, instance),
+    )
 
 
 def add_ethane(key: RandomKey, planes: Planes, site: Site) -> Planes:
@@ -152,7 +170,7 @@ def _add_carbon(key: RandomKey, planes: Planes, share: Image, site: Site) -> Pla
     atom = POTENTIAL_PREFACTOR_VOLT_ANGSTROM2 * CARBON_SCATTERING_FACTOR_ANGSTROM
     order = log_uniform(for_order, (0.03, 0.4))
     density = atom**2 * CARBON_ATOMS_PER_ANGSTROM3 * thickness * order
-    noise = jnp.sqrt(density) / site.pixel_angstrom * jax.random.normal(noise_key, size_of(share))
+    noise = jnp.sqrt(density) / site.pixel_angstrom * white_noise(noise_key, size_of(share))
     potential = CARBON_POTENTIAL_VOLT * thickness * share + noise * share
     absorption = thickness / (2.0 * CARBON_MEAN_FREE_PATH_300KV_ANGSTROM) * share
     return paint(planes, "carbon", potential, absorption, share > 0.5)

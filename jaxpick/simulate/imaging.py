@@ -10,6 +10,7 @@ from jaxpick.physics.ctf import Envelope, Optics
 from jaxpick.physics.ice import IceLayer
 from jaxpick.pytrees import pytree
 from jaxpick.simulate.draws import (
+    Unit,
     choice,
     clipped_log_normal,
     coin,
@@ -32,6 +33,7 @@ class Exposure:
         structure_to_shot: power of the ice's structural noise over that of shot noise, before the
             transfer's zeros.
         is_filtered: an energy filter removes the electrons that lost energy.
+        tilt_yx: how fast the defocus grows along y and x: the slopes of the tilted specimen.
     """
 
     optics: Optics
@@ -40,12 +42,13 @@ class Exposure:
     dose_e_per_angstrom2: Float[Array, "*batch"]
     structure_to_shot: Float[Array, "*batch"]
     is_filtered: Bool[Array, "*batch"]
+    tilt_yx: Float[Array, "*batch 2"]
 
 
 def draw_exposure(key: RandomKey, microscope: MicroscopePrior, ice: IcePrior) -> Exposure:
     """Draw how one micrograph is taken."""
     optics_key, damping_key, ice_key, rest_key = jax.random.split(key, 4)
-    for_dose, for_structure, for_filter = units(rest_key, 3)
+    for_dose, for_structure, for_filter, for_coin, for_tilt, for_axis = units(rest_key, 6)
     optics = draw_optics(optics_key, microscope)
     dose = log_uniform(for_dose, microscope.dose_e_per_angstrom2)
     damage_dose = dose if microscope.damage else jnp.zeros_like(dose)
@@ -56,7 +59,16 @@ def draw_exposure(key: RandomKey, microscope: MicroscopePrior, ice: IcePrior) ->
         dose_e_per_angstrom2=dose,
         structure_to_shot=log_uniform(for_structure, ice.structure),
         is_filtered=coin(for_filter, microscope.filtered_probability),
+        tilt_yx=_draw_tilt((for_coin, for_tilt, for_axis), microscope),
     )
+
+
+def _draw_tilt(u: tuple[Unit, Unit, Unit], prior: MicroscopePrior) -> Float[Array, "2"]:
+    """Draw the slopes of the stage: the tangent of its tilt across a random axis."""
+    slope = jnp.tan(jnp.deg2rad(uniform(u[1], prior.tilt_deg)))
+    slope = jnp.where(coin(u[0], prior.tilt_probability), slope, 0.0)
+    across = 2.0 * jnp.pi * u[2]
+    return slope * jnp.stack([jnp.sin(across), jnp.cos(across)])
 
 
 def draw_optics(key: RandomKey, prior: MicroscopePrior) -> Optics:
@@ -99,7 +111,7 @@ def _draw_damping(
         drift_x_angstrom=drift * jnp.cos(angle),
         dose_e_per_angstrom2=dose,
         voltage_kv=voltage_kv,
-        convergence_mrad=jnp.float32(0.0),
+        convergence_mrad=0.0,
     )
 
 

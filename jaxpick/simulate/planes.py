@@ -114,11 +114,22 @@ def refine(
     coarse: Float[Array, "coarse_y coarse_x"], factor: int, shape: tuple[int, int]
 ) -> Float[Array, "y x"]:
     """Interpolate a coarse plane bilinearly to every pixel of the field."""
-    rows = _refine_rows(coarse, factor)[: shape[0]]
-    return _refine_rows(rows.T, factor)[: shape[1]].T
+    share = jnp.arange(factor, dtype=jnp.float32) / factor
+    left, right = coarse[:, :-1, None], coarse[:, 1:, None]
+    along_x = (left * (1.0 - share) + right * share).reshape(coarse.shape[0], -1)
+    rows = jnp.concatenate([along_x, coarse[:, -1:]], axis=1)[:, : shape[1]]
+    upper, lower = rows[:-1, None], rows[1:, None]
+    share = share[:, None]
+    along_y = (upper * (1.0 - share) + lower * share).reshape(-1, shape[1])
+    return jnp.concatenate([along_y, rows[-1:]])[: shape[0]]
 
 
-def _refine_rows(plane: Float[Array, "row column"], factor: int) -> Float[Array, "fine column"]:
-    share = (jnp.arange(factor, dtype=jnp.float32) / factor)[None, :, None]
-    between = plane[:-1, None, :] * (1.0 - share) + plane[1:, None, :] * share
-    return jnp.concatenate([between.reshape(-1, plane.shape[1]), plane[-1:]])
+def nearest_sample(
+    coarse: Int[Array, "coarse_y coarse_x"], factor: int, shape: tuple[int, int]
+) -> Int[Array, "y x"]:
+    """Give every pixel of the field the value of its coarse sample: the one nearest or next below."""
+    ny, nx = coarse.shape
+    blocks = jnp.broadcast_to(coarse[:, None, :, None], (ny, factor, nx, factor))
+    first = factor // 2
+    fine = jnp.pad(blocks.reshape(ny * factor, nx * factor), ((0, factor), (0, factor)), "edge")
+    return fine[first : first + shape[0], first : first + shape[1]]

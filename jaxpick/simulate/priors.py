@@ -10,18 +10,16 @@ thickness, air-water interfaces), McMullan et al. 2015 (motion of water), Grant 
 import dataclasses
 from typing import Literal
 
+from jaxpick.simulate.instrument_priors import (
+    DetectorPrior,
+    IcePrior,
+    MicroscopePrior,
+    Range,
+    ordered,
+    paired,
+    probability,
+)
 from jaxpick.spec import require
-
-Range = tuple[float, float]
-
-
-def _ordered(field: str, value: Range, low: float = 0.0) -> None:
-    expected = f"(low, high) with {low:g} <= low <= high"
-    require(low <= value[0] <= value[1], field, value, expected)
-
-
-def _probability(field: str, value: float) -> None:
-    require(0.0 <= value <= 1.0, field, value, "a probability between 0 and 1")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -37,7 +35,7 @@ class DiameterPixels:
     diameter_error: float = 0.15
 
     def __post_init__(self) -> None:
-        _ordered("diameter_px", self.diameter_px, 4.0)
+        ordered("diameter_px", self.diameter_px, 4.0)
         require(0 <= self.diameter_error < 0.5, "diameter_error", self.diameter_error, "0 to 0.5")
 
     @property
@@ -55,7 +53,7 @@ class PixelAngstrom:
     largest_particle_angstrom: float = 500.0
 
     def __post_init__(self) -> None:
-        _ordered("pixel_angstrom", self.pixel_angstrom, 0.1)
+        ordered("pixel_angstrom", self.pixel_angstrom, 0.1)
         require(
             self.largest_particle_angstrom > 0,
             "largest_particle_angstrom",
@@ -67,106 +65,6 @@ class PixelAngstrom:
     def largest_particle_px(self) -> float:
         """Diameter in pixels of the largest target that can be drawn."""
         return self.largest_particle_angstrom / self.pixel_angstrom[0]
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class MicroscopePrior:
-    """Beam, lens and exposure.
-
-    `dose` (e/angstrom^2, log) is the exposure times DQE(0), which sets the noise; radiation damage
-    follows it. The defocus is log-normal within its range. `filtered_probability`: an energy filter
-    removes the inelastic pedestal.
-    """
-
-    voltage_kv: tuple[float, ...] = (300.0, 200.0, 120.0, 100.0)
-    voltage_weights: tuple[float, ...] = (0.75, 0.20, 0.03, 0.02)
-    defocus_median_um: float = 1.7
-    defocus_log_sd: float = 0.45
-    defocus_um: Range = (0.5, 4.0)
-    low_defocus_probability: float = 0.03
-    low_defocus_um: Range = (0.2, 0.5)
-    astigmatism_sd_angstrom: float = 300.0
-    astigmatism_max_angstrom: float = 2000.0
-    spherical_aberration_mm: tuple[float, ...] = (2.7, 0.01, 2.0, 1.4)
-    spherical_aberration_weights: tuple[float, ...] = (0.85, 0.10, 0.03, 0.02)
-    phase_plate_probability: float = 0.07
-    phase_shift_deg: Range = (30.0, 140.0)
-    amplitude_contrast: Range = (0.05, 0.12)
-    dose_e_per_angstrom2: Range = (15.0, 80.0)
-    damage: bool = True
-    b_factor_angstrom2: Range = (20.0, 300.0)
-    drift_probability: float = 0.2
-    still_drift_angstrom: Range = (0.0, 4.0)
-    drift_angstrom: Range = (4.0, 12.0)
-    filtered_probability: float = 0.7
-
-    def __post_init__(self) -> None:
-        for name in ("defocus_um", "low_defocus_um", "dose_e_per_angstrom2"):
-            _ordered(name, getattr(self, name), 0.001)
-        for name in ("phase_shift_deg", "amplitude_contrast", "b_factor_angstrom2"):
-            _ordered(name, getattr(self, name))
-        for name in ("low_defocus", "phase_plate", "drift", "filtered"):
-            _probability(f"{name}_probability", getattr(self, f"{name}_probability"))
-        _paired("voltage_weights", self.voltage_kv, self.voltage_weights)
-        _paired(
-            "spherical_aberration_weights",
-            self.spherical_aberration_mm,
-            self.spherical_aberration_weights,
-        )
-
-
-def _paired(field: str, values: tuple[float, ...], weights: tuple[float, ...]) -> None:
-    holds = len(values) == len(weights) and min(weights) >= 0 and sum(weights) > 0
-    require(holds, field, weights, f"{len(values)} weights that are not negative")
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class IcePrior:
-    """Thickness and structure of the vitreous ice.
-
-    `structure` (log): power of the structural noise as a multiple of the shot noise's. `gradient`:
-    relative change of thickness over the field (plane and lens). `mottling`: relative amplitude of
-    thickness noise with the given correlation length (log).
-    """
-
-    thickness_median_angstrom: float = 350.0
-    thickness_log_sd: float = 0.45
-    thickness_angstrom: Range = (150.0, 1000.0)
-    structure: Range = (0.05, 2.0)
-    gradient: Range = (0.0, 0.5)
-    mottling: Range = (0.0, 0.08)
-    mottling_length_angstrom: Range = (300.0, 4000.0)
-
-    def __post_init__(self) -> None:
-        _ordered("thickness_angstrom", self.thickness_angstrom, 1.0)
-        _ordered("structure", self.structure, 1e-6)
-        _ordered("gradient", self.gradient)
-        _ordered("mottling", self.mottling)
-        _ordered("mottling_length_angstrom", self.mottling_length_angstrom, 1.0)
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class DetectorPrior:
-    """Camera and illumination: fixed pattern, hot pixels, vignetting, noise that is not white."""
-
-    gain_residue: Range = (0.001, 0.008)
-    gain_seam: Range = (0.0, 0.005)
-    gain_probability: float = 0.3
-    hot_pixel_fraction: Range = (1e-6, 1e-4)
-    hot_pixel_sigma: Range = (5.0, 50.0)
-    vignetting: Range = (0.0, 0.15)
-    noise_dip: Range = (0.0, 0.2)
-    noise_dip_probability: float = 0.3
-    read_noise_probability: float = 0.05
-    read_noise: Range = (0.1, 1.0)
-
-    def __post_init__(self) -> None:
-        for name in ("gain_seam", "hot_pixel_sigma", "vignetting", "noise_dip", "read_noise"):
-            _ordered(name, getattr(self, name))
-        for name in ("gain_residue", "hot_pixel_fraction"):
-            _ordered(name, getattr(self, name), 1e-9)
-        for name in ("gain_probability", "read_noise_probability", "noise_dip_probability"):
-            _probability(name, getattr(self, name))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -197,13 +95,13 @@ class ScenePrior:
 
     def __post_init__(self) -> None:
         for name in ("empty_probability", "two_layer_probability", "preferred_probability"):
-            _probability(name, getattr(self, name))
+            probability(name, getattr(self, name))
         for name in ("coverage", "dense_coverage", "contact", "species_size_ratio"):
-            _ordered(name, getattr(self, name), 1e-4)
+            ordered(name, getattr(self, name), 1e-4)
         for name in ("preferred_kappa", "target_mass_kda", "contrast_scale"):
-            _ordered(name, getattr(self, name), 1e-4)
-        _paired("layout_weights", (0.0,) * 4, self.layout_weights)
-        _paired("species_weights", self.species_weights, self.species_weights)
+            ordered(name, getattr(self, name), 1e-4)
+        paired("layout_weights", (0.0,) * 4, self.layout_weights)
+        paired("species_weights", self.species_weights, self.species_weights)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -232,12 +130,12 @@ class ContaminantsPrior:
 
     def __post_init__(self) -> None:
         require(self.amount >= 0, "amount", self.amount, "a factor that is not negative")
-        _probability("clean_probability", self.clean_probability)
+        probability("clean_probability", self.clean_probability)
         for field in dataclasses.fields(self):
             if isinstance(field.default, float) and field.name != "amount":
-                _probability(field.name, getattr(self, field.name))
-        _ordered("broken_fraction", self.broken_fraction)
-        _ordered("small_per_target", self.small_per_target, 1e-3)
+                probability(field.name, getattr(self, field.name))
+        ordered("broken_fraction", self.broken_fraction)
+        ordered("small_per_target", self.small_per_target, 1e-3)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -263,9 +161,9 @@ class ProcessingPrior:
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             if field.name.endswith("_probability"):
-                _probability(field.name, getattr(self, field.name))
+                probability(field.name, getattr(self, field.name))
             else:
-                _ordered(field.name, getattr(self, field.name), 1e-3)
+                ordered(field.name, getattr(self, field.name), 1e-3)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -7,14 +7,13 @@ to read those as well.
 
 import math
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxpick.numerics.fourier import filter_image
 from jaxpick.numerics.grids import frequency_magnitude
 from jaxpick.physics.detector import quantise
-from jaxpick.simulate.draws import Unit, coin, log_uniform, uniform, units
+from jaxpick.simulate.draws import Unit, log_uniform, sometimes, uniform, units
 from jaxpick.simulate.priors import ProcessingPrior
 from jaxpick.typing import Image, RandomKey, Scalar
 
@@ -31,8 +30,11 @@ def process(
     image = _flatten(u[4:6], image, prior, diameter_px)
     image = _bend(u[6:9], image, prior)
     image = _to_eight_bits(u[9:11], image, prior)
-    is_inverted = coin(u[11], prior.invert_probability)
-    return jnp.where(is_inverted, 2.0 * jnp.mean(image) - image, image)
+    return sometimes(u[11], prior.invert_probability, _invert, image)
+
+
+def _invert(image: Image) -> Image:
+    return 2.0 * jnp.mean(image) - image
 
 
 def gaussian_low_pass(image: Image, wavelength_px: Scalar) -> Image:
@@ -63,22 +65,19 @@ def _filter(
     def remove_coarse(image: Image) -> Image:
         return image - gaussian_low_pass(image, high_px) + jnp.mean(image)
 
-    is_fine_removed = coin(u[2], prior.low_pass_probability)
-    image = jax.lax.cond(is_fine_removed, remove_fine, lambda image: image, image)
-    is_coarse_removed = coin(u[3], prior.high_pass_probability)
-    return jax.lax.cond(is_coarse_removed, remove_coarse, lambda image: image, image)
+    image = sometimes(u[2], prior.low_pass_probability, remove_fine, image)
+    return sometimes(u[3], prior.high_pass_probability, remove_coarse, image)
 
 
 def _flatten(
     u: tuple[Unit, ...], image: Image, prior: ProcessingPrior, diameter_px: Scalar
 ) -> Image:
     window_px = diameter_px * log_uniform(u[0], prior.local_contrast_diameters)
-    return jax.lax.cond(
-        coin(u[1], prior.local_contrast_probability),
-        lambda image: 1.0 + 0.05 * local_contrast(image, window_px),
-        lambda image: image,
-        image,
-    )
+
+    def flatten(image: Image) -> Image:
+        return 1.0 + 0.05 * local_contrast(image, window_px)
+
+    return sometimes(u[1], prior.local_contrast_probability, flatten, image)
 
 
 def _bend(u: tuple[Unit, ...], image: Image, prior: ProcessingPrior) -> Image:
@@ -91,14 +90,13 @@ def _bend(u: tuple[Unit, ...], image: Image, prior: ProcessingPrior) -> Image:
         z = (image - mean) / jnp.maximum(deviation, 1e-9)
         return mean + deviation * (jnp.tanh(strength * z + skew) - jnp.tanh(skew)) / strength
 
-    return jax.lax.cond(coin(u[2], prior.tone_probability), bend, lambda image: image, image)
+    return sometimes(u[2], prior.tone_probability, bend, image)
 
 
 def _to_eight_bits(u: tuple[Unit, ...], image: Image, prior: ProcessingPrior) -> Image:
-    reach = jnp.std(image) * uniform(u[0], prior.eight_bit_clip_sigma)
-    return jax.lax.cond(
-        coin(u[1], prior.eight_bit_probability),
-        lambda image: quantise(image, 2.0 * reach / 255.0, jnp.mean(image) - reach),
-        lambda image: image,
-        image,
-    )
+
+    def to_eight_bits(image: Image) -> Image:
+        reach = jnp.std(image) * uniform(u[0], prior.eight_bit_clip_sigma)
+        return quantise(image, 2.0 * reach / 255.0, jnp.mean(image) - reach)
+
+    return sometimes(u[1], prior.eight_bit_probability, to_eight_bits, image)

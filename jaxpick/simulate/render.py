@@ -13,32 +13,40 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
+from jaxpick.numerics.fields import white_noise
 from jaxpick.numerics.fourier import smooth_next_size
 from jaxpick.physics.constants import (
     ice_mean_free_path_angstrom,
     interaction_constant_rad_per_volt_angstrom,
 )
-from jaxpick.physics.ice import ice_thickness_angstrom, relative_phase_density
-from jaxpick.physics.wave import add_inelastic, form_intensity, zero_loss_transmission
+from jaxpick.physics.ice import ice_texture, ice_thickness_angstrom, relative_phase_density
+from jaxpick.physics.wave import (
+    add_inelastic,
+    form_intensity,
+    form_intensity_tilted,
+    zero_loss_transmission,
+)
 from jaxpick.simulate.bank import Bank
 from jaxpick.simulate.camera import expose
 from jaxpick.simulate.contaminants import draw_contaminants, label_contaminants
-from jaxpick.simulate.draws import uniform, units
+from jaxpick.simulate.draws import log_uniform, sometimes, uniform, units
 from jaxpick.simulate.imaging import Exposure, draw_exposure
-from jaxpick.simulate.planes import Planes, Site, size_of
+from jaxpick.simulate.planes import Planes, Site, coarse_shape, refine, size_of
 from jaxpick.simulate.poses import Volumes, slice_poses
-from jaxpick.simulate.priors import Priors
+from jaxpick.simulate.priors import IcePrior, Priors
 from jaxpick.simulate.processing import process
 from jaxpick.simulate.scene import TARGET, Scene, draw_scene
 from jaxpick.simulate.signal import particle_signal
 from jaxpick.simulate.simulated import Simulated
 from jaxpick.simulate.splat import Splat, splat
-from jaxpick.simulate.targets import TargetSpec, ignored_pixels
+from jaxpick.simulate.targets import TargetSpec, ignored_pixels, of_pixel
 from jaxpick.simulate.truth import make_truth
 from jaxpick.typing import RandomKey
 
 # Beyond half a patch, room for the fringes of what lies outside the micrograph.
 FRINGE_PX = 12
+# Sampling of what is coarse.
+TEXTURE_STEP_PX = 4
 
 
 def field_shape(shape: tuple[int, int], patch_px: int) -> tuple[int, int]:
@@ -82,7 +90,7 @@ def simulate_micrograph(
     exposure, signal = _set_exposure(priors, scene, exposure, molecules, contrast, max_particles)
     pixel = scene.species_drawn.pixel_angstrom
     potential = contrast * molecules.potential + junk.potential
-    intensity = _form_image(field_key, potential, junk.absorption, exposure, pixel)
+    intensity = _form_image(field_key, potential, junk.absorption, exposure, pixel, priors)
     dose = exposure.dose_e_per_angstrom2
     image = expose(camera_key, _middle(intensity, shape), dose, pixel, priors.detector)
     diameter_px = scene.species_drawn.nominal_diameter_angstrom / pixel
@@ -160,23 +168,57 @@ def _form_image(
     absorption: Float[Array, "y x"],
     exposure: Exposure,
     pixel: Float[Array, ""],
+    priors: Priors,
 ) -> Float[Array, "y x"]:
     """Return the intensity behind the lens of everything that lies in the ice."""
-    thickness_key, structure_key = jax.random.split(key)
+    thickness_key, structure_key, texture_key = jax.random.split(key, 3)
     voltage = exposure.optics.voltage_kv
     thickness = ice_thickness_angstrom(thickness_key, size_of(potential), exposure.ice, pixel)
     density = relative_phase_density(exposure.dose_e_per_angstrom2, exposure.structure_to_shot)
     # The branch keeps the draw in memory: fused into the wave, it would be repeated for each use.
     noise = jax.lax.cond(
         density > 0,
-        lambda: jax.random.normal(structure_key, potential.shape, jnp.float32),
+        lambda: white_noise(structure_key, size_of(potential)),
         lambda: jnp.zeros(potential.shape, jnp.float32),
     )
     structure = jnp.sqrt(density * thickness / jnp.mean(thickness)) / pixel * noise
     phase = interaction_constant_rad_per_volt_angstrom(voltage) * potential + structure
-    elastic = form_intensity(phase, absorption, exposure.optics, exposure.damping, pixel)
+    phase = _add_texture(texture_key, phase, exposure, pixel, priors.ice)
+    lens = (exposure.optics, exposure.damping, pixel)
+
+    def level() -> Float[Array, "y x"]:
+        return form_intensity(phase, absorption, *lens)
+
+    def tilted() -> Float[Array, "y x"]:
+        return form_intensity_tilted(phase, absorption, *lens, exposure.tilt_yx)
+
+    can_tilt = priors.microscope.tilt_probability > 0
+    is_tilted = jnp.any(exposure.tilt_yx != 0)
+    elastic = jax.lax.cond(is_tilted, tilted, level) if can_tilt else level()
     zero_loss = zero_loss_transmission(thickness, ice_mean_free_path_angstrom(voltage))
     return add_inelastic(elastic, zero_loss, jnp.where(exposure.is_filtered, 0.0, 1.0))
+
+
+def _add_texture(
+    key: RandomKey,
+    phase: Float[Array, "y x"],
+    exposure: Exposure,
+    pixel: Float[Array, ""],
+    prior: IcePrior,
+) -> Float[Array, "y x"]:
+    """Add the coarse texture of badly frozen ice to some micrographs, on a coarse grid."""
+    unit_key, noise_key = jax.random.split(key)
+    for_coin, for_level, for_exponent = units(unit_key, 3)
+
+    def add(phase: Float[Array, "y x"]) -> Float[Array, "y x"]:
+        dose, level = exposure.dose_e_per_angstrom2, log_uniform(for_level, prior.texture)
+        exponent = uniform(for_exponent, prior.texture_exponent)
+        shape, density = size_of(phase), relative_phase_density(dose, level)
+        coarse = coarse_shape(shape, TEXTURE_STEP_PX)
+        texture = ice_texture(noise_key, coarse, density, exponent, TEXTURE_STEP_PX * pixel)
+        return phase + refine(texture, TEXTURE_STEP_PX, shape)
+
+    return sometimes(for_coin, prior.texture_probability, add, phase)
 
 
 def _collect(
@@ -190,14 +232,14 @@ def _collect(
 ) -> Simulated:
     """Cut the label planes to the micrograph and gather the truth."""
     shape, field = size_of(image), size_of(molecules.owner)
-    labels = label_contaminants(junk, molecules.owner, scene.role)
     owner = _middle(molecules.owner, shape)
-    contaminant_mask = _middle(labels.classes, shape)
-    is_whole = jnp.concatenate([jnp.zeros((1,), bool), scene.role == TARGET])[owner]
+    labels = label_contaminants(jax.tree.map(lambda p: _middle(p, shape), junk), owner, scene.role)
+    contaminant_mask = labels.classes
+    is_whole = of_pixel(scene.role == TARGET, owner)
     distance = _middle(molecules.distance, shape)
     margin = ((field[0] - shape[0]) // 2, (field[1] - shape[1]) // 2)
     optics, drawn = exposure.optics, scene.species_drawn
-    truth = make_truth(scene, optics, shape, margin, max_particles, signal, contaminant_mask)
+    truth = make_truth(scene, exposure, shape, margin, max_particles, signal, contaminant_mask)
     nearest = _middle(molecules.nearest, shape)
     return Simulated(
         image=image,
@@ -208,7 +250,7 @@ def _collect(
         distance=distance,
         nearest=nearest,
         contaminant_mask=contaminant_mask,
-        contaminant_instance=_middle(labels.instances, shape),
+        contaminant_instance=labels.instances,
         ignore_mask=ignored_pixels(truth, distance, nearest, contaminant_mask, TargetSpec()),
         pixel_size_angstrom=drawn.pixel_angstrom,
         optics=optics,

@@ -143,6 +143,9 @@ def _draw_particles(
     exclusion_px = 0.5 * layout.contact * diameter_px
     accepted = placement.adsorb(layout.points_yx_px, exclusion_px, layout.layer, eligible)
     chosen = placement.compact(placement.keep_first(accepted, layout.num_wanted), capacity)
+    # From top to bottom, so that neighbours in memory are drawn one after another.
+    height = jnp.where(chosen < num, layout.points_yx_px[jnp.minimum(chosen, num - 1), 0], jnp.inf)
+    chosen = chosen[jnp.argsort(height)]
     slot = jnp.minimum(chosen, num - 1)
     prior = room.priors.contaminants
     fraction = uniform(scalars[0], prior.broken_fraction)

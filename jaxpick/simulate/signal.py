@@ -36,9 +36,10 @@ def particle_signal(
     fy, fx = frequency_grid((size, size), binning * pixel_angstrom)
     transfer = 2.0 * contrast_transfer(optics, fy, fx) * envelope(damping, fy, fx)
     weight = half_plane_weights((size, size))[None, :] / size**2
-    power = jnp.abs(jnp.fft.rfft2(patches_rad)) ** 2 * (transfer**2 * weight)[None]
     # The beam's mean is not part of the contrast.
-    power = power.at[:, 0, 0].set(0.0)
+    weight = jnp.where(fy**2 + fx**2 > 0, weight, 0.0)
+    spectra = jnp.fft.rfft2(patches_rad)
+    power = (spectra.real**2 + spectra.imag**2) * (transfer**2 * weight)[None]
     # Binning keeps spectral densities: the noise of a binned pixel is that of a mean of binning^2.
     noise = (shot_variance + structure_variance * transfer**2) / binning**2
     variance = shot_variance + structure_variance * jnp.mean(transfer**2)

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from jaxpick.numerics.memory import computed_once
 from jaxpick.pytrees import pytree
 from jaxpick.simulate.scene import SCENE_SCALARS, TARGET, Scene
 
@@ -88,40 +89,61 @@ def splat(
 
 def make_patches(scene: Scene, views: Views, patch_px: int) -> Patches:
     """Return each slot's projected potential around its nearest pixel; zero for free slots."""
+    is_used, box = jnp.any(scene.valid), views.shape[-1]
+    seen = computed_once(is_used, lambda: _padded_views(scene, views))
+    reads = computed_once(is_used, lambda: _reads(scene, box, patch_px))
     dy, dx = _offsets(scene, patch_px)
     cut_y, cut_x, offset = (scene.cut[:, i, None, None] for i in range(3))
     # No cut has a zero normal and an offset of 1: all remains.
-    is_kept = jax.nn.sigmoid(2.0 * (offset - cut_y * dy - cut_x * dx))
-    is_kept = jnp.where((cut_y == 0) & (cut_x == 0), 1.0, is_kept)
+    is_kept = jnp.clip(0.5 + offset - cut_y * dy - cut_x * dx, 0.0, 1.0)
     strength = (scene.strength * scene.valid)[:, None, None]
-    return sample_views(scene, views, dy, dx) * strength * is_kept
+    return _interpolate(seen, reads, box) * (strength * is_kept)
 
 
-def sample_views(
-    scene: Scene,
-    views: Views,
-    dy: Float[Array, "particle patch 1"],
-    dx: Float[Array, "particle 1 patch"],
-) -> Patches:
-    """Sample each slot's view at offsets (dy, dx) in micrograph pixels; zero outside its box."""
+@pytree
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Reads:
+    """Where each pixel of a patch reads its view: four samples from `first`, and the shares of the
+    right and the lower ones.
+    """
+
+    first: Int[Array, "*batch particle patch patch"]
+    right: Float[Array, "*batch particle patch patch"]
+    lower: Float[Array, "*batch particle patch patch"]
+
+
+def _padded_views(scene: Scene, views: Views) -> Float[Array, "particle sample"]:
+    """Return each slot's view, row after row, with zeros behind for pixels outside the box."""
     box = views.shape[-1]
-    seen = views[scene.species, scene.view].astype(jnp.float32).reshape(-1)
+    seen = views[scene.species, scene.view].astype(jnp.float32).reshape(-1, box**2)
+    return jnp.pad(seen, ((0, 0), (0, box + 2)))
+
+
+def _reads(scene: Scene, box: int, patch_px: int) -> Reads:
+    """Return where image(x, y) = view(c x - s y, s x + c y) reads its view."""
+    dy, dx = _offsets(scene, patch_px)
     psi = jnp.deg2rad(scene.psi_deg)
     c = (scene.magnification * jnp.cos(psi))[:, None, None]
     s = (scene.magnification * jnp.sin(psi))[:, None, None]
     x, y = c * dx - s * dy + box // 2, s * dx + c * dy + box // 2
     x0, y0 = jnp.floor(x), jnp.floor(y)
-    fx, fy = x - x0, y - y0
     is_in = (x0 >= 0) & (y0 >= 0) & (x0 < box - 1) & (y0 < box - 1)
-    corner = jnp.where(is_in, y0 * box + x0, 0.0).astype(jnp.int32)
-    first = corner + (jnp.arange(scene.valid.shape[0]) * box**2)[:, None, None]
+    corner = jnp.where(is_in, y0 * box + x0, float(box**2)).astype(jnp.int32)
+    slot = jnp.arange(scene.valid.shape[0]) * (box**2 + box + 2)
+    return Reads(first=corner + slot[:, None, None], right=x - x0, lower=y - y0)
+
+
+def _interpolate(seen: Float[Array, "particle sample"], reads: Reads, box: int) -> Patches:
+    samples = seen.reshape(-1)
 
     def tap(step: int) -> Patches:
-        return seen.at[first + step].get(mode="promise_in_bounds")
+        return samples.at[reads.first + step].get(
+            mode="promise_in_bounds", wrap_negative_indices=False
+        )
 
-    top = tap(0) * (1.0 - fx) + tap(1) * fx
-    bottom = tap(box) * (1.0 - fx) + tap(box + 1) * fx
-    return jnp.where(is_in, top * (1.0 - fy) + bottom * fy, 0.0)
+    top = tap(0) + reads.right * (tap(1) - tap(0))
+    bottom = tap(box) + reads.right * (tap(box + 1) - tap(box))
+    return top + reads.lower * (bottom - top)
 
 
 Planes = tuple[Float[Array, "y x"], Int[Array, "y x"], Int[Array, "y x"]]

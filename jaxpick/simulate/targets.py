@@ -12,6 +12,7 @@ from typing import Literal
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from jaxpick.numerics.memory import computed_once
 from jaxpick.pytrees import pytree
 from jaxpick.simulate.planes import CLASSES
 from jaxpick.simulate.simulated import Simulated
@@ -82,7 +83,7 @@ def make_target(simulated: Simulated, spec: TargetSpec) -> Target:
     slot = simulated.instance if spec.kind == "mass" else simulated.nearest
     is_drawn = shape > LEAST_VALUE
     is_blank = of_pixel(is_ignored, slot) & is_drawn
-    is_blank |= jnp.isin(simulated.contaminant_mask, _blank_classes(spec))
+    is_blank |= _is_blank(simulated.contaminant_mask, spec)
     wanted = of_pixel(is_wanted, slot)
     return Target(
         value=jnp.where(wanted, shape, 0.0),
@@ -124,16 +125,19 @@ def ignored_pixels(
     Args: the fields of `Simulated`.
     """
     ignored = of_pixel(judge(truth, spec)[1], nearest) & (distance <= 1.0)
-    return ignored | jnp.isin(contaminant_mask, _blank_classes(spec))
+    return ignored | _is_blank(contaminant_mask, spec)
 
 
 def of_pixel(flags: Bool[Array, " particle"], slot: Int[Array, "y x"]) -> Bool[Array, "y x"]:
     """Return each pixel's flag: that of its particle, by slot + 1; False where there is none."""
-    return jnp.concatenate([jnp.zeros((1,), bool), flags])[slot]
+    return computed_once(jnp.any(flags), lambda: jnp.pad(flags, (1, 0)))[slot]
 
 
-def _blank_classes(spec: TargetSpec) -> Int[Array, " class"]:
-    return _classes(("aggregate", "broken") if spec.aggregates == "ignore" else ())
+def _is_blank(contaminant_mask: Int[Array, "y x"], spec: TargetSpec) -> Bool[Array, "y x"]:
+    """Return the pixels of contaminants that may or may not be picked."""
+    if spec.aggregates == "negative":
+        return jnp.zeros(contaminant_mask.shape, bool)
+    return jnp.isin(contaminant_mask, _classes(("aggregate", "broken")))
 
 
 def _classes(names: tuple[str, ...]) -> Int[Array, " class"]:

@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxpick.physics.ctf import Optics
 from jaxpick.pytrees import pytree
+from jaxpick.simulate.imaging import Exposure
 from jaxpick.simulate.scene import BROKEN, Scene
 
 DISC_SAMPLES = 64
@@ -57,7 +57,7 @@ class Truth:
 
 def make_truth(
     scene: Scene,
-    optics: Optics,
+    exposure: Exposure,
     shape: tuple[int, int],
     margin_yx_px: tuple[int, int],
     max_particles: int,
@@ -79,9 +79,12 @@ def make_truth(
     visible = visible_fraction(centre, 0.5 * diameter_px, shape)
     limit = jnp.asarray(shape, jnp.float32)[None, :] - 0.5
     psi = scene.psi_deg[:max_particles]
+    optics, pixel = exposure.optics, scene.species_drawn.pixel_angstrom
     defocus = jnp.stack(
         [jnp.asarray(optics.defocus_u_angstrom), jnp.asarray(optics.defocus_v_angstrom)]
     )
+    middle = 0.5 * (jnp.asarray(shape, jnp.float32) - 1.0)
+    tilted = (centre - middle[None, :]) @ exposure.tilt_yx * pixel
     at = jnp.clip(jnp.round(centre), 0, limit - 0.5).astype(jnp.int32)
     is_inside = jnp.all((centre >= -0.5) & (centre < limit), axis=-1) & valid
     return Truth(
@@ -91,8 +94,8 @@ def make_truth(
         species=species,
         view=view,
         diameter_px=diameter_px,
-        diameter_angstrom=diameter_px * scene.species_drawn.pixel_angstrom,
-        defocus_angstrom=jnp.broadcast_to(defocus[None, :], (max_particles, 2)),
+        diameter_angstrom=diameter_px * pixel,
+        defocus_angstrom=defocus[None, :] + tilted[:, None],
         overlap_fraction=overlap_fraction(centre, 0.5 * diameter_px, valid),
         visible_fraction=visible,
         snr=jnp.where(valid, signal[0], 0.0),

@@ -120,6 +120,34 @@ def test_beam_edge_lights_the_disc_alone():
     np.testing.assert_allclose(light[32, 52], 0.25, atol=0.005)
 
 
+def test_pixel_wise_gain_adds_its_variance_to_that_of_the_counts():
+    expected = jnp.full((512, 512), 900.0)
+    counts = np.asarray(detector.sample_counts(KEY, expected, relative_deviation=0.05))
+    # 900 + (0.05 x 900)^2 = 2925; 262144 pixels know it to 0.3 %.
+    np.testing.assert_allclose(counts.var(), 2925.0, rtol=0.015)
+
+
+def test_strokes_follow_their_curve_with_their_width_and_height():
+    knots = jnp.asarray([[[10.0, 5.0], [10.0, 40.0], [10.0, 90.0]], [[60.0, 30.0]] * 3])
+    drawn = np.asarray(
+        detector.strokes((64, 80), knots, jnp.asarray([2.0, 3.0]), jnp.asarray([4.0, 7.0]))
+    )
+    np.testing.assert_allclose(drawn[10, 6:80], 4.0, rtol=0.02)
+    np.testing.assert_allclose(drawn[11, 6:79], 2.0, rtol=0.03)
+    assert drawn[60, 30] == pytest.approx(7.0) and drawn[20:50].max() == 0
+    assert drawn[57:64, 27:34].sum() == drawn[30:].sum()
+    # The middle of a quadratic Bezier curve: a quarter, a half, a quarter of its knots.
+    bent = jnp.asarray([[[10.0, 10.0], [50.0, 30.0], [10.0, 50.0]]])
+    drawn = np.asarray(detector.strokes((64, 80), bent, jnp.asarray([2.0]), jnp.asarray([1.0])))
+    assert drawn[30, 30] > 0.99 and drawn[:, 30].argmax() == 30
+
+
+def test_strokes_that_leave_the_image_do_not_come_back_on_the_other_side():
+    knots = jnp.asarray([[[-20.0, -20.0], [-2.0, -2.0], [5.0, 5.0]]])
+    drawn = np.asarray(detector.strokes((40, 40), knots, jnp.asarray([2.0]), jnp.asarray([1.0])))
+    assert drawn[:10, :10].max() > 0.9 and drawn[12:].max() == 0 and drawn[:, 12:].max() == 0
+
+
 def test_noise_dip_and_mtf_have_their_transfer():
     noise = jax.random.normal(KEY, (256, 256))
     frequency = np.arange(129) / 256

@@ -92,6 +92,18 @@ def test_rough_thickness_has_its_deviation_and_stays_positive():
     np.testing.assert_allclose(np.asarray(draw(keys[:4])).min(), 30.0, rtol=1e-5)
 
 
+def test_texture_has_its_density_at_50_angstrom_and_its_slope():
+    draw = jax.vmap(lambda key: ice.ice_texture(key, (128, 128), 0.02, 2.0, 8.0))
+    fields = jax.jit(draw)(jax.random.split(jax.random.key(5), 64))
+    density = np.mean([radial_power_spectrum(field, 8.0) for field in fields], axis=0)
+    frequency = np.arange(len(density)) / (128 * 8.0)
+    # 64 fields of tens of coefficients a shell: 3 % each at most; rounding of radii to shells.
+    known = slice(6, 60)
+    expected = 0.02 * (50.0 * frequency[known]) ** -2.0
+    np.testing.assert_allclose(density[known], expected, rtol=0.12)
+    assert density[0] < 1e-6 and density[1] < 0.02 * 12.0**2 * 1.2
+
+
 def test_mottling_has_unit_variance_no_mean_and_its_band():
     def mottle(key):
         return ice.mottling(key, (96, 96), 64.0, 4.0)

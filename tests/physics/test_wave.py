@@ -298,6 +298,46 @@ def test_phase_object_equals_multislice_at_picking_resolution():
     assert limits["object"] < limits["weak"]
 
 
+def blobs(places, size=160, sigma=2.5):
+    y, x = np.mgrid[:size, :size]
+    squares = [(y - cy) ** 2 + (x - cx) ** 2 for cy, cx in places]
+    return sum(0.1 * np.exp(-square / (2 * sigma**2)) for square in squares)
+
+
+def test_a_level_specimen_is_one_band():
+    phase = jnp.asarray(blobs([(40, 60), (100, 90)]), jnp.float32)
+    optics = ctf.Optics(defocus_u_angstrom=1.6e4, defocus_v_angstrom=1.5e4, astigmatism_deg=20.0)
+    level = wave.form_intensity(phase, 0.1 * phase, optics, None, 5.0)
+    tilted = wave.form_intensity_tilted(phase, 0.1 * phase, optics, None, 5.0, jnp.zeros((2,)))
+    np.testing.assert_allclose(tilted, level, atol=2e-6)
+
+
+@pytest.mark.parametrize("place", [(40, 80), (80, 30), (120, 120), (93, 71)])
+def test_each_part_of_a_tilted_specimen_has_the_defocus_of_its_place(place):
+    """A slope of 2: +-800 angstrom at the edge along y, half of it back along x."""
+    size, pixel, slope = 160, 5.0, np.array([2.0, -1.0])
+    phase = jnp.asarray(blobs([place], size), jnp.float32)
+    optics = ctf.Optics(defocus_u_angstrom=1.2e4, defocus_v_angstrom=1.1e4, astigmatism_deg=-30.0)
+    tilted = wave.form_intensity_tilted(
+        phase, None, optics, ctf.Envelope(b_factor_angstrom2=200.0), pixel, jnp.asarray(slope)
+    )
+    offset = float(slope @ (np.array(place) - (size - 1) / 2)) * pixel
+    images = []
+    for shift in (offset, 0.0):
+        there = ctf.Optics(
+            defocus_u_angstrom=1.2e4 + shift,
+            defocus_v_angstrom=1.1e4 + shift,
+            astigmatism_deg=-30.0,
+        )
+        damping = ctf.Envelope(b_factor_angstrom2=200.0)
+        images.append(np.asarray(wave.form_intensity(phase, None, there, damping, pixel)))
+    error = np.linalg.norm(np.asarray(tilted) - images[0]) / np.linalg.norm(images[0] - 1)
+    # Between two bands, 480 angstrom apart, the waves of both are mixed.
+    assert error < 0.03
+    if abs(offset) > 300:
+        assert error < 0.3 * np.linalg.norm(images[1] - images[0]) / np.linalg.norm(images[0] - 1)
+
+
 def test_inelastic_electrons_lose_contrast_but_not_dose_without_a_filter():
     thickness = jnp.full((8, 8), 500.0)
     transmission = wave.zero_loss_transmission(

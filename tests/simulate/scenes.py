@@ -30,8 +30,14 @@ PERFECT_CAMERA = DetectorPrior(
     vignetting=(0.0, 0.0),
     noise_dip_probability=0.0,
     read_noise_probability=0.0,
+    beam_edge_probability=0.0,
+    dead_pixel_fraction=(1e-9, 1e-9),
+    scratch_probability=0.0,
+    local_blur_probability=0.0,
 )
-FLAT_ICE = IcePrior(gradient=(0.0, 0.0), mottling=(0.0, 0.0), structure=(1e-6, 1e-6))
+FLAT_ICE = IcePrior(
+    gradient=(0.0, 0.0), mottling=(0.0, 0.0), structure=(1e-6, 1e-6), texture_probability=0.0
+)
 
 
 def blob_bank(

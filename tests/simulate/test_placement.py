@@ -64,6 +64,26 @@ def test_no_layout_places_two_particles_of_a_layer_too_close(kind):
         assert distance.min() >= 10.0 * float(layout.contact[i]) * (1 - 1e-5)
 
 
+def test_pair_correlation_is_zero_below_contact_and_one_far_away():
+    """g(r) of 40 fields: nothing below the diameter, a pile at contact, no order beyond."""
+    points = jax.random.uniform(jax.random.key(1), (40, 400, 2)) * 200.0
+    ones, zeros = jnp.ones((400,), bool), jnp.zeros((400,), jnp.int32)
+    accept = jax.jit(jax.vmap(lambda p: placement.adsorb(p, jnp.full((400,), 5.0), zeros, ones)))
+    accepted = np.asarray(accept(points))
+    edges = np.array([0.0, 10.0, 11.0, 40.0, 50.0])
+    found, expected = np.zeros(4), np.zeros(4)
+    for place, is_there in zip(np.asarray(points), accepted, strict=True):
+        chosen = place[is_there]
+        # A torus has no edge to correct for, but adsorption knew no torus: keep to the middle.
+        inner = chosen[np.all((chosen > 50) & (chosen < 150), axis=1)]
+        distance = np.linalg.norm(inner[:, None] - chosen[None], axis=-1)
+        found += np.histogram(distance[distance > 0], edges)[0]
+        expected += len(inner) * len(chosen) / 200.0**2 * np.pi * np.diff(edges**2)
+    pair = found / expected
+    assert pair[0] == 0 and pair[1] > 1.3
+    np.testing.assert_allclose(pair[3], 1.0, atol=0.06)
+
+
 def test_random_adsorption_approaches_its_jamming_coverage():
     # 0.547 for discs in the plane (Hinrichsen, Feder & Jossang 1986); 20 candidates a place reach 0.44 to 0.52.
     points = placement.uniform_points(jax.random.uniform(jax.random.key(0), (3000, 2)), (120, 120))

@@ -8,6 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxpick.methods.simulated_examples import FieldSpec, draw_field
+from jaxpick.parallel import data_mesh, per_example, replicate, shard_batch
 from jaxpick.physics.ctf import Envelope, Optics
 from jaxpick.physics.wave import form_intensity
 from jaxpick.simulate.camera import expose
@@ -95,6 +97,23 @@ def test_same_key_same_image_and_a_batch_equals_its_members():
     assert np.abs(batch.image[0] - batch.image[1]).max() > 0.01
 
 
+def test_same_keys_same_images_on_one_and_four_devices():
+    """As training draws its fields: per example, inside one `shard_map`."""
+    keys = jax.random.split(jax.random.key(6), 4)
+    spec = FieldSpec(priors=BRIGHT, field_px=64, max_particles=16, max_distractors=4)
+    drawn = []
+    for count in (1, 4):
+        mesh = data_mesh(count)
+        simulate = per_example(lambda key, bank: draw_field(key, bank, spec), mesh)
+        drawn.append(jax.jit(simulate)(shard_batch(keys, mesh), replicate(BANK, mesh)))
+    one, four = drawn
+    assert len(four.image.sharding.device_set) == 4
+    np.testing.assert_allclose(one.image, four.image, atol=2e-6)
+    np.testing.assert_array_equal(one.truth.valid, four.truth.valid)
+    np.testing.assert_array_equal(one.instance, four.instance)
+    assert np.abs(one.image[0] - one.image[1]).max() > 0.01
+
+
 def test_asked_for_snr_is_given():
     drawn = simulator(plain_priors(target_snr=0.05, scene=BRIGHT.scene))(jax.random.key(3))
     truth = drawn.truth
@@ -130,6 +149,69 @@ def test_counts_have_the_variance_of_their_dose_and_are_white():
     residue = image - 1
     for shifted in (residue[:, 1:] * residue[:, :-1], residue[1:] * residue[:-1]):
         assert abs(shifted.mean() / image.var()) < 0.008
+
+
+def test_a_tilted_stage_gives_every_particle_the_defocus_of_its_place():
+    tilted = dataclasses.replace(BRIGHT.microscope, tilt_probability=1.0, tilt_deg=(30.0, 30.0))
+    drawn = simulator(dataclasses.replace(BRIGHT, microscope=tilted))(jax.random.key(1))
+    level = simulator(BRIGHT)(jax.random.key(1))
+    truth = jax.tree.map(np.asarray, drawn.truth)
+    places = truth.centre_yx_px[truth.valid] * 5.0
+    defocus = truth.defocus_angstrom[truth.valid].mean(axis=1)
+    # A plane through the middle of the field, as steep as the stage.
+    columns = np.column_stack([places, np.ones(len(places))])
+    plane, *_ = np.linalg.lstsq(columns, defocus, rcond=None)
+    assert np.hypot(*plane[:2]) == pytest.approx(np.tan(np.pi / 6), rel=1e-3)
+    middle = np.array([*(0.5 * 5.0 * (np.array(SHAPE) - 1)), 1.0])
+    assert plane @ middle == pytest.approx(15000.0, abs=2.0)
+    np.testing.assert_array_equal(drawn.instance, level.instance)
+    assert np.abs(drawn.image - level.image).max() > 0.01
+
+
+def test_every_camera_fault_leaves_its_mark():
+    """Each fault alone, certain, against the perfect camera of the same key."""
+    level = jnp.ones((128, 128))
+    perfect = np.asarray(expose(jax.random.key(7), level, 40.0, 4.0, PERFECT_CAMERA))
+    for fault in (
+        {"beam_edge_probability": 1.0},
+        {"scratch_probability": 1.0},
+        {"read_noise_probability": 1.0},
+        {"gain_probability": 1.0, "gain_seam": (0.05, 0.05)},
+        {"dead_pixel_fraction": (1e-3, 1e-3)},
+        {"hot_pixel_fraction": (1e-3, 1e-3)},
+    ):
+        camera = dataclasses.replace(PERFECT_CAMERA, **fault)
+        image = np.asarray(expose(jax.random.key(7), level, 40.0, 4.0, camera))
+        assert np.isfinite(image).all() and image.mean() == pytest.approx(1.0, abs=0.01)
+        assert np.abs(image - perfect).max() > 0.05, fault
+        if "dead_pixel_fraction" in fault:
+            # 16 pixels of 16384 at the mean itself.
+            assert 14 <= np.sum(np.abs(image - image.mean()) < 1e-6) <= 20
+
+
+def test_one_side_of_a_charged_field_loses_its_detail():
+    camera = dataclasses.replace(
+        PERFECT_CAMERA,
+        local_blur_probability=1.0,
+        local_blur_b_factor_angstrom2=(4000.0, 4000.0),
+    )
+    x = np.arange(128)
+    waves = jnp.asarray(np.tile(1 + 0.1 * np.sin(2 * np.pi * x / 4), (128, 1)), jnp.float32)
+    image = np.asarray(expose(jax.random.key(8), waves, 1e6, 4.0, camera))
+    kept = np.abs(np.fft.rfft(image.reshape(128, 8, 16), axis=2)[:, :, 4]) / 8
+    kept = kept.reshape(8, 16, 8).mean(axis=1)
+    # B = 4000 at 16 angstrom: exp(-4000 / 1024) = 0.02 where the blur is whole.
+    assert kept.min() < 0.03 and kept.max() > 0.07
+
+
+def test_few_electrons_follow_the_law_of_poisson_where_asked():
+    camera = dataclasses.replace(PERFECT_CAMERA, exact_counts_below=30.0)
+    image = np.asarray(expose(jax.random.key(9), jnp.ones((256, 256)), 0.25, 4.0, camera))
+    counts = image * 4.0
+    np.testing.assert_allclose(counts / counts[counts > 0].min() % 1.0 % 0.999, 0.0, atol=2e-3)
+    z = (image - image.mean()) / image.std()
+    # Four electrons a pixel: a skew of one half; 65536 pixels know it to 0.01.
+    assert np.mean(z**3) == pytest.approx(0.5, abs=0.05)
 
 
 def test_every_prior_renders_a_finite_image():

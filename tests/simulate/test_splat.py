@@ -129,6 +129,27 @@ def test_mask_covers_the_projected_mass_above_its_threshold():
     assert area == pytest.approx(np.pi * 15.0**2 * 2 * np.log(400 / 68), rel=0.05)
 
 
+def test_mask_is_the_support_of_the_body_seen_from_its_side():
+    """A ball's mask against the ball cut in three dimensions: where its chord is above the threshold."""
+    radius, pixel, box = 60.0, 4.0, 48
+    y, x = np.mgrid[:box, :box] - box // 2
+    chord = 2 * np.sqrt(np.maximum(radius**2 - (x**2 + y**2) * pixel**2, 0.0))
+    views = jnp.asarray(3.38 * chord[None, None], jnp.float32)
+    scene = make_scene([(30.3, 40.8)], pixel=pixel, bank_pixel=pixel, diameter_angstrom=120.0)
+    owner = np.asarray(splat(scene, views, FIELD, 44, 1).owner) > 0
+    # The ball on a grid of quarter pixels, summed along z to lengths of protein.
+    fine = (np.arange(-80, 80) + 0.5) * 1.0
+    solid = fine[:, None, None] ** 2 + fine[:, None] ** 2 + fine**2 <= radius**2
+    length = solid.sum(axis=0) * 1.0
+    yy, xx = np.mgrid[: FIELD[0], : FIELD[1]]
+    index = np.round([(yy - 30.3) * pixel + 79.5, (xx - 40.8) * pixel + 79.5]).astype(int)
+    inside = np.all((index >= 0) & (index < 160), axis=0)
+    support = np.where(inside, length[tuple(np.clip(index, 0, 159))], 0) * 3.38
+    support = support >= max(0.15 * support.max(), 68.0)
+    overlap = np.sum(owner & support) / np.sum(owner | support)
+    assert overlap > 0.97
+
+
 def test_a_cut_removes_one_side_of_a_particle():
     cut = jnp.asarray([[0.0, 1.0, 0.0]])
     planes = splat(make_scene([(30.0, 40.0)], cut=cut), blob_bank((15.0,)).views, FIELD, PATCH, 1)
