@@ -5,9 +5,12 @@
     python -m experiments.simulate out=noisy simulator.priors.microscope.dose_e_per_angstrom2=[10,15]
 
 Particles are procedural phantoms unless structures (PDB, mmCIF) or density maps are given. Writes micrographs/*.mrc,
-masks/*.mrc (0 background, 1 particle, 10 + class contaminant), truth/*.json, particles.star (RELION 3.1: sub-pixel
-centres, Euler angles, defocus; d' as figure of merit) and simulate.json. The same seed gives the same files; run again
-after an interruption, it goes on where it stopped.
+masks/*.mrc (0 background, 1 particle, 2 particle that a picker is not judged on, 10 + class contaminant), truth/*.json,
+particles.star (RELION 3.1: sub-pixel centres, Euler angles, defocus; d' as figure of merit) and simulate.json. The same
+seed gives the same files; run again after an interruption, it goes on where it stopped.
+
+Molecules are shown by the nearest of num_views views, whose angles the STAR file holds; for evaluation sets,
+simulator.exact_poses=true slices each at the direction that was drawn, at a few milliseconds a particle.
 """
 
 import dataclasses
@@ -22,6 +25,7 @@ from jaxpick.io.simulated_folder import gather_truth, is_finished, save_simulate
 from jaxpick.io.specimens import SpecimensSpec, read_specimens
 from jaxpick.simulate.bank import MAX_BOX_SHARE, Bank, BankSpec, build_bank
 from jaxpick.simulate.phantoms import PhantomSpec
+from jaxpick.simulate.poses import bank_volumes
 from jaxpick.simulate.priors import PixelAngstrom, Priors
 from jaxpick.simulate.render import simulate_micrograph
 from jaxpick.simulate.specimens import Specimen, diameter_angstrom
@@ -39,6 +43,7 @@ class SimulatorSpec:
     maps: str | None = None
     exclude: tuple[str, ...] = ()
     num_views: int = 256
+    exact_poses: bool = False
     priors: Priors = Priors(pixel=PixelAngstrom(pixel_angstrom=(4.0, 4.0)))
 
 
@@ -74,15 +79,16 @@ def run(spec: SimulateSpec) -> int:
     _provenance.write(out, spec)
     largest = float(max(diameter_angstrom(specimen) for specimen in specimens))
     priors = with_room(spec.simulator.priors, largest)
+    volumes = bank_volumes(specimens, bank) if spec.simulator.exact_poses else None
     simulate = jax.jit(
-        lambda key, bank: simulate_micrograph(
-            key, priors, bank, spec.size, spec.max_particles, spec.max_distractors
+        lambda key, bank, volumes: simulate_micrograph(
+            key, priors, bank, spec.size, spec.max_particles, spec.max_distractors, volumes
         )
     )
     stream, start = rngs.stream(spec.seed, "simulate"), time.monotonic()
     left = [index for index in range(spec.count) if not is_finished(out, index)]
     for done, index in enumerate(left, start=1):
-        save_simulated(out, index, simulate(rngs.at_step(stream, index), bank))
+        save_simulated(out, index, simulate(rngs.at_step(stream, index), bank, volumes))
         rate = done / (time.monotonic() - start)
         print(
             f"{index + 1}/{spec.count}: {rate:.2f}/s, {(len(left) - done) / rate:.0f} s left",

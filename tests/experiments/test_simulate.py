@@ -1,5 +1,6 @@
 """The simulate command: files of the contract, the same ones after an interruption, truth that others can read."""
 
+import dataclasses
 import json
 
 import gemmi
@@ -73,6 +74,35 @@ def test_interrupted_run_ends_with_the_same_files(folder, tmp_path):
     simulate.run(small(tmp_path, 2))
     for part in ("micrographs/simulated_00001.mrc", "masks/simulated_00001.mrc", "particles.star"):
         assert (tmp_path / part).read_bytes() == (folder / part).read_bytes()
+
+
+def test_exact_poses_are_not_those_of_the_bank(folder, tmp_path):
+    spec = small(tmp_path, 1)
+    exact = dataclasses.replace(spec.simulator, exact_poses=True)
+    assert simulate.run(dataclasses.replace(spec, simulator=exact)) == 0
+    angles, places = [], []
+    for where in (folder, tmp_path):
+        table = gemmi.cif.read(str(where / "particles.star")).find_block("particles")
+        columns = (
+            "MicrographName",
+            "CoordinateX",
+            "CoordinateY",
+            "AngleRot",
+            "AngleTilt",
+            "AnglePsi",
+        )
+        rows = [list(row) for row in table.find("_rln", list(columns))]
+        numbers = np.array([row[1:] for row in rows if "00000" in row[0]], float)
+        places.append(numbers[:, :2])
+        angles.append(numbers[:, 2:])
+    np.testing.assert_allclose(places[0], places[1], atol=1e-3)
+    np.testing.assert_allclose(angles[0][:, 2], angles[1][:, 2], atol=1e-3)
+    assert len(np.unique(angles[0][:, :2], axis=0)) <= 12 < len(np.unique(angles[1][:, :2], axis=0))
+    # The nearest of twelve views: never more than about 40 degrees away.
+    views = []
+    for rot, tilt, _ in (np.deg2rad(angle).T for angle in angles):
+        views.append([np.sin(tilt) * np.cos(rot), np.sin(tilt) * np.sin(rot), np.cos(tilt)])
+    assert np.sum(np.array(views[0]) * views[1], axis=0).min() > np.cos(np.deg2rad(45))
 
 
 def test_pixel_size_is_in_the_header(folder):
