@@ -1,7 +1,11 @@
 """Fourier slices against rotated real-space sums and against the beads' own projection."""
 
+import shutil
+import subprocess
+
 import jax
 import jax.numpy as jnp
+import mrcfile
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -68,6 +72,33 @@ def test_slices_are_rotated_real_space_sums(slices):
         turned = ndimage.affine_transform(volume, matrix, offset, order=5)
         summed = in_circle(turned.sum(axis=0) * VOXEL)
         assert np.sqrt(np.mean((image - summed) ** 2) / np.mean(summed**2)) < 0.03
+
+
+@pytest.mark.skipif(shutil.which("relion_project") is None, reason="RELION is not installed")
+def test_slices_are_relions_projections(slices, tmp_path):
+    """The same volume, the same angles: RELION 3.1's `relion_project`, padded twofold."""
+    volume, _, images = slices
+    with mrcfile.new(tmp_path / "volume.mrc") as file:
+        file.set_data(volume.astype(np.float32))
+        file.voxel_size = VOXEL
+    for angles, image in zip(ANGLES, images, strict=True):
+        options = [f"--{n}={a}" for n, a in zip(("rot", "tilt", "psi"), angles, strict=True)]
+        command = ["relion_project", "--i", "volume.mrc", "--o", "projection.mrc", *options]
+        command = [part for option in command for part in option.split("=")]
+        subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+        theirs = np.squeeze(mrcfile.read(tmp_path / "projection.mrc"))
+        assert ring_correlations(image, theirs)[: int(0.8 * BOX // 2)].min() > 0.99
+
+
+def ring_correlations(first, second):
+    a, b = np.fft.rfft2(first), np.fft.rfft2(second)
+    ring = np.hypot(np.fft.fftfreq(BOX)[:, None], np.fft.rfftfreq(BOX)[None, :]) * BOX
+    found = []
+    for low in range(BOX // 2):
+        shell = (ring >= low) & (ring < low + 1)
+        power = np.sum(np.abs(a[shell]) ** 2) * np.sum(np.abs(b[shell]) ** 2)
+        found.append(np.sum((a * b.conj())[shell]).real / np.sqrt(power))
+    return np.array(found)
 
 
 def test_untilted_slice_is_the_sum_along_z(slices):
