@@ -2,8 +2,13 @@
 
     python -m experiments.import_weights source=pre_train_model.h5 method=parsed
     out=weights/parsed_released
+    python -m experiments.import_weights source=resnet8_u32.sav method=topaz out=weights/resnet8_u32
 
-Reads PARSED's released `pre_train_model.h5` (needs `pip install 'jaxpick[import]'`). The weights
+method=topaz reads a Topaz detector: a `.sav` that `topaz train` wrote or that topaz-em brings along
+(topaz/pretrained/detector; neither Topaz nor torch is needed), or an `.npz` of its `state_dict()`.
+Micrographs then are down-sampled by RELION's rule. Topaz's own detectors are under the GPL-3.
+
+method=parsed reads PARSED's released `pre_train_model.h5` (needs `pip install 'jaxpick[import]'`). The weights
 are those of the network `parsed_released`, not of the paper's Table S2. Their authors allow
 non-commercial use only: the card says so.
 """
@@ -17,9 +22,12 @@ import numpy as np
 
 from experiments import _provenance
 from jaxpick.io.files import InputError
-from jaxpick.spec import require
+from jaxpick.models.topaz_layers import NetworkSpec
+from jaxpick.preprocess.topaz import TopazPreprocessSpec
+from jaxpick.spec import as_plain, require
 from jaxpick.weights.keras import read_parsed_released
 from jaxpick.weights.portable import flatten, save_weights
+from jaxpick.weights.topaz import read_topaz
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -28,7 +36,7 @@ class ImportSpec:
 
     source: str = dataclasses.field(metadata={"help": "file of the other program"})
     out: str = dataclasses.field(metadata={"help": "folder to write"})
-    method: Literal["parsed", "parsed_released"] = dataclasses.field(
+    method: Literal["parsed", "parsed_released", "topaz"] = dataclasses.field(
         default="parsed", metadata={"help": "whose weights they are"}
     )
 
@@ -42,8 +50,12 @@ def run(spec: ImportSpec) -> int:
     source = Path(spec.source).expanduser()
     if not source.is_file():
         raise InputError(f"{source}: expected a file with released weights, but there is none")
-    params = read_parsed_released(source)
-    save_weights(spec.out, params, parsed_card(source))
+    if spec.method == "topaz":
+        network, params = read_topaz(source)
+        card = topaz_card(source, network)
+    else:
+        params, card = read_parsed_released(source), parsed_card(source)
+    save_weights(spec.out, params, card)
     _provenance.write(Path(spec.out), spec)
     arrays = flatten(params)
     count = sum(int(np.prod(array.shape)) for array in arrays.values())
@@ -61,6 +73,21 @@ def parsed_card(source: Path) -> dict[str, Any]:
         "reference": "Yao, Qian and Huang (2020), Bioinformatics 36:1252",
         "licence": "non-commercial use (as the paper states; the repository has no licence file)",
         "working_pixel_angstrom": 15.0,
+    }
+
+
+def topaz_card(source: Path, network: NetworkSpec) -> dict[str, Any]:
+    """Return the card of a Topaz detector."""
+    # RELION's rule for the scale: neither a size in working pixels nor a factor.
+    working = TopazPreprocessSpec(diameter_px=None)
+    return {
+        "name": source.stem,
+        "method": "topaz",
+        "source": source.name,
+        "source_sha256": hashlib.sha256(source.read_bytes()).hexdigest(),
+        "reference": "Bepler et al. (2019), Nature Methods 16:1153",
+        "licence": "the file's own; the detectors that topaz-em brings along are under the GPL-3",
+        "config": {"network": as_plain(network), "working": as_plain(working)},
     }
 
 

@@ -54,12 +54,19 @@ class TopazNetwork(nn.Module):
             dense: a logit for every pixel, the image surrounded by zeros; sides must be multiples of `total_stride`.
             train: dropout, and norms by the batch.
         """
-        return self.classifier(self.features(images, dense, train))
+        return self.with_features(images, dense, train)[0]
+
+    def with_features(
+        self, images: Float[Array, "batch y x 1"], dense: bool = False, train: bool = False
+    ) -> tuple[Float[Array, "batch out_y out_x 1"], Float[Array, "batch out_y out_x feature"]]:
+        """Return logits, and the feature maps that they are made of; see `__call__`."""
+        maps = self.features(images, dense, train)
+        return self.classifier(maps), maps
 
     def features(
         self, images: Float[Array, "batch y x 1"], dense: bool = False, train: bool = False
     ) -> Float[Array, "batch out_y out_x feature"]:
-        """Return the feature maps that logits are made of."""
+        """Return the feature maps alone."""
         batch, half = images.shape[0], self.spec.receptive_field_px // 2
         around = ((0, 0), (half, half), (half, half), (0, 0))
         maps = jnp.pad(images, around) if dense else images
