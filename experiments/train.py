@@ -84,10 +84,6 @@ def run(spec: TrainExperiment) -> int:
     """
     start_hosts()
     out = Path(spec.out)
-    if spec.overwrite:
-        shutil.rmtree(out / "checkpoints", ignore_errors=True)
-        for name in ("metrics.csv", "config.json"):
-            (out / name).unlink(missing_ok=True)
     method = methods.get(str(spec.method.get("name")))
     settings = _method_spec(method.Spec, spec)
     params = None
@@ -98,6 +94,10 @@ def run(spec: TrainExperiment) -> int:
     stages, about_data = _stages(method, settings, spec)
     if params is not None:
         stages = start_from(stages, params, str(spec.weights))
+    if spec.overwrite:  # only now: a mistake among the settings must cost nothing
+        shutil.rmtree(out / "checkpoints", ignore_errors=True)
+        for name in ("metrics.csv", "config.json"):
+            (out / name).unlink(missing_ok=True)
     if not (out / "config.json").exists():  # a refused resume must leave the run's own record
         _provenance.write(out, spec)
     config = {"method": as_plain(settings), "weights": spec.weights}
@@ -158,8 +158,7 @@ def _cached(stage: Stage, spec: TrainExperiment) -> Stage:
     pool = cache_examples(
         stage.examples, key, spec.cached_examples, parallelism(spec.hardware), chunk_size=16
     )
-    validation = stage.validation or stage.examples
-    return dataclasses.replace(stage, examples=pool, validation=validation)
+    return dataclasses.replace(stage, examples=pool, validation=stage.validation or stage.examples)
 
 
 def choices() -> dict[str, dict[str, type]]:

@@ -17,9 +17,8 @@ import numpy as np
 
 from jaxpick.io.conventions import CoordinateOptions, diameters_px, exported, flip_y
 from jaxpick.io.csv_table import picks_of_table, read_columns
-from jaxpick.io.files import InputError
+from jaxpick.io.files import InputError, write_text
 from jaxpick.io.nouns import Picks
-from jaxpick.io.star import save_text
 
 _HEADINGS = ("X-Coordinate", "Y-Coordinate", "Diameter")
 
@@ -64,7 +63,7 @@ def write(path: Path, picks: Sequence[Picks], options: CoordinateOptions) -> Non
     diameter = _diameters(part, options) / options.scale
     columns = (exported(part.x, options), exported(y, options), np.rint(diameter))
     writer.writerows(zip(*(_text(column) for column in columns), strict=True))
-    save_text(path, text.getvalue())
+    write_text(path, text.getvalue())
 
 
 def _diameters(picks: Picks, options: CoordinateOptions) -> np.ndarray:

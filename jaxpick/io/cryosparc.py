@@ -113,11 +113,8 @@ def write(path: Path, picks: Sequence[Picks], options: CoordinateOptions) -> Non
         for part in picks
     ]
     table = np.concatenate(tables) if tables else np.zeros(0, _dtype(1))
-    try:
-        with replacing(path) as temporary, temporary.open("wb") as file:
-            np.save(file, table, allow_pickle=False)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror})") from error
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        np.save(file, table, allow_pickle=False)
 
 
 def _dtype(name_bytes: int) -> np.dtype:

@@ -22,9 +22,9 @@ from jaxpick.io.conventions import (
     read_table,
     write_y,
 )
-from jaxpick.io.files import InputError
+from jaxpick.io.files import InputError, write_text
 from jaxpick.io.nouns import Picks
-from jaxpick.io.star import StarBlock, numbers, read_text, save_text
+from jaxpick.io.star import StarBlock, numbers, read_text
 
 SPELLINGS = {
     "micrograph": (
@@ -182,7 +182,7 @@ def _write_columns(
         columns = _columns(part, options)
         blank = [""] * len(part)
         writer.writerows(zip(*(columns.get(heading, blank) for heading in headings), strict=True))
-    save_text(path, text.getvalue())
+    write_text(path, text.getvalue())
 
 
 def _columns(picks: Picks, options: CoordinateOptions) -> dict[str, list[object]]:

@@ -23,9 +23,9 @@ from jaxpick.io.conventions import (
     read_table,
     write_y,
 )
-from jaxpick.io.files import InputError
+from jaxpick.io.files import InputError, write_text
 from jaxpick.io.nouns import Picks
-from jaxpick.io.star import read_text, save_text
+from jaxpick.io.star import read_text
 
 
 def read_box(path: Path, options: CoordinateOptions) -> list[Picks]:
@@ -88,7 +88,9 @@ def write_box(path: Path, picks: Sequence[Picks], options: CoordinateOptions) ->
     digits = ".3f" if options.subpixel else ".0f"
     score = [f"\t{value:.6g}" for value in part.score] if has_scores(part) else [""] * len(part)
     rows = zip(left, bottom, width, height, score, strict=True)
-    save_text(path, "".join(f"{x:{digits}}\t{y:{digits}}\t{w}\t{h}{s}\n" for x, y, w, h, s in rows))
+    write_text(
+        path, "".join(f"{x:{digits}}\t{y:{digits}}\t{w}\t{h}{s}\n" for x, y, w, h, s in rows)
+    )
 
 
 def read_json(path: Path, options: CoordinateOptions) -> list[Picks]:
@@ -135,7 +137,7 @@ def write_json(path: Path, picks: Sequence[Picks], options: CoordinateOptions) -
     kind = f"auto_{part.method}" if part.method else "manual"
     rows = zip(x, y, scores, strict=True)
     boxes = [[a, b, kind, score] if has_scores(part) else [a, b, kind] for a, b, score in rows]
-    save_text(
+    write_text(
         path,
         json.dumps({**(content if isinstance(content, dict) else {}), "boxes": boxes}, indent=1),
     )

@@ -19,9 +19,23 @@ def replacing(path: Path | str) -> Iterator[Path]:
     The temporary name keeps the suffix, since some writers choose the format by it.
 
     Raises:
-        InputError: when what should be its folder is, or lies in, a file.
+        InputError: when the folder cannot be made or written, or the disk is full.
     """
     path = Path(path)
+    try:
+        temporary = _temporary(path)
+        try:
+            yield temporary
+            temporary.chmod(0o644)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        reason = error.strerror or error
+        raise InputError(f"{path}: cannot be written ({reason})") from error
+
+
+def _temporary(path: Path) -> Path:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
@@ -30,17 +44,16 @@ def replacing(path: Path | str) -> Iterator[Path]:
         prefix=f".{path.stem[:40]}-", suffix=path.suffix, dir=path.parent
     )
     os.close(descriptor)
-    temporary = Path(name)
-    try:
-        yield temporary
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    return Path(name)
 
 
 def write_text(path: Path | str, text: str) -> None:
-    """Write text whole or not at all; bytes of file names that are no UTF-8 come out as they went in."""
+    """Write text whole or not at all; bytes of file names that are no UTF-8 come out as they went
+    in.
+
+    Raises:
+        InputError: when the folder cannot be written or the disk is full.
+    """
     with replacing(path) as temporary:
         temporary.write_bytes(text.encode("utf-8", errors="surrogateescape"))
 

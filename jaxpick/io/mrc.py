@@ -96,12 +96,9 @@ def write_mrc(
         # Booleans and bytes fit mode 6 without loss; everything else becomes float32.
         array = array.astype(np.uint16 if array.dtype in (np.bool_, np.uint8) else np.float32)
     header = _format_header(array, modes[array.dtype], pixel_size_angstrom)
-    try:
-        with replacing(path) as temporary, temporary.open("wb") as file:
-            file.write(header)
-            file.write(array.astype(array.dtype.newbyteorder("<"), copy=False).data)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror})") from error
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        file.write(header)
+        file.write(array.astype(array.dtype.newbyteorder("<"), copy=False).data)
 
 
 def _format_header(array: np.ndarray, mode: int, pixel_size_angstrom: float) -> bytes:

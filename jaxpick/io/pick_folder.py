@@ -17,12 +17,11 @@ import numpy as np
 from jaxtyping import Float
 
 from jaxpick.io.coordinates import read_picks, write_picks
-from jaxpick.io.files import InputError
+from jaxpick.io.files import InputError, write_text
 from jaxpick.io.names import match_names
 from jaxpick.io.nouns import Picks, make_picks
 from jaxpick.io.output_names import TOTAL, stem
 from jaxpick.io.report import Panel, write_pick_report, write_picture
-from jaxpick.io.star import save_text
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -66,7 +65,7 @@ class PickFolder:
             )
         if old and old != new:
             self._remove(candidates=differs)
-        save_text(path, json.dumps(new, indent=1) + "\n")
+        write_text(path, json.dumps(new, indent=1) + "\n")
 
     def star(self, name: str) -> Path:
         """Return the STAR file of a micrograph."""
@@ -80,7 +79,8 @@ class PickFolder:
             source: its file; one that changed since is not finished.
         """
         record = _read_json(self._record(name))
-        if not record or record.get("source") != _fingerprint(source):
+        is_same = record.get("source") == _fingerprint(source)
+        if not is_same or not self._picture(name).is_file():
             return None
         try:
             read = read_picks(self._table(name))
@@ -110,18 +110,14 @@ class PickFolder:
         """
         name = candidates.micrograph
         write_picks([candidates], self._table(name))
-        picture = self._picture(name)
-        try:
-            shown = write_picture(picture, image)
-        except OSError as error:
-            raise InputError(f"{picture}: cannot be written ({error.strerror})") from error
+        shown = write_picture(self._picture(name), image)
         record = {
             "source": _fingerprint(source),
             "pixel_size_angstrom": candidates.pixel_size_angstrom,
             "method": candidates.method,
             "picture_scale": shown / scale,
         }
-        save_text(self._record(name), json.dumps(record))
+        write_text(self._record(name), json.dumps(record))
         if self.threshold is not None:
             self.write_star(candidates)
 
@@ -162,7 +158,7 @@ class PickFolder:
             "left_out": list(problems),
             "picks": counts,
         }
-        save_text(self.path / "pick.json", json.dumps(summary, indent=1, default=str) + "\n")
+        write_text(self.path / "pick.json", json.dumps(summary, indent=1, default=str) + "\n")
         return counts
 
     def write_report(
@@ -192,10 +188,7 @@ class PickFolder:
         counts = {name: len(self.above(candidates)) for name, candidates in found.items()}
         threshold = 0.0 if self.threshold is None else self.threshold
         path = self.path / "report.html"
-        try:
-            write_pick_report(path, panels, counts, scores, threshold, settings, problems)
-        except OSError as error:
-            raise InputError(f"{path}: cannot be written ({error.strerror})") from error
+        write_pick_report(path, panels, counts, scores, threshold, settings, problems)
 
     def _panel(self, candidates: Picks, truth: Picks | None) -> Panel:
         name = candidates.micrograph

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from jaxpick.io.files import InputError, replacing
+from jaxpick.io.files import InputError, write_text
 
 MISSING = frozenset({"<na>", "na", "none", "null", "nan", ""})
 _BEL = "\a"
@@ -197,21 +197,7 @@ def split_tokens(line: str, source: str) -> list[str]:
 
 def write_star(path: Path | str, blocks: Sequence[StarBlock]) -> None:
     """Write blocks whole or not at all, in RELION's layout."""
-    save_text(path, "".join(format_block(block) for block in blocks))
-
-
-def save_text(path: Path | str, text: str) -> None:
-    """Write text whole or not at all; bytes of file names that are no UTF-8 come out as they went
-    in.
-
-    Raises:
-        InputError: when the folder cannot be written or the disk is full.
-    """
-    try:
-        with replacing(path) as temporary:
-            temporary.write_bytes(text.encode("utf-8", errors="surrogateescape"))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror})") from error
+    write_text(path, "".join(format_block(block) for block in blocks))
 
 
 def format_block(block: StarBlock) -> str:

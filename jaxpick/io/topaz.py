@@ -11,9 +11,9 @@ from pathlib import Path
 
 from jaxpick.io import csv_table
 from jaxpick.io.conventions import CoordinateOptions, exported, write_y
+from jaxpick.io.files import write_text
 from jaxpick.io.names import base_name
 from jaxpick.io.nouns import Picks
-from jaxpick.io.star import save_text
 
 read = csv_table.read
 
@@ -27,4 +27,4 @@ def write(path: Path, picks: Sequence[Picks], options: CoordinateOptions) -> Non
         x, y = exported(part.x, options), exported(write_y(part, options), options)
         rows = zip(x.tolist(), y.tolist(), part.score.tolist(), strict=True)
         lines += [f"{name}\t{a:{digits}}\t{b:{digits}}\t{score:.9g}" for a, b, score in rows]
-    save_text(path, "\n".join([*lines, ""]))
+    write_text(path, "\n".join([*lines, ""]))

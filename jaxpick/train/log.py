@@ -105,14 +105,14 @@ class Progress:
     def __init__(self, stage: str, start: int, steps: int, batch_size: int) -> None:
         """Start to count at `start` of `steps`; the first step, which compiles, does not count."""
         self._stage, self._steps, self._batch_size = stage, steps, batch_size
-        self._start, self._began, self._shown = start, 0.0, time.monotonic()
+        self._start, self._began, self._shown = start, 0.0, 0.0
         self.examples_per_second = 0.0
 
     def step(self, step: int, loss: float | None) -> None:
         """Note that `step` is done, and say so when it is time."""
         now = time.monotonic()
         if not self._began:
-            self._start, self._began = step, now
+            self._start, self._began, self._shown = step, now, now
         elif step > self._start:
             rate = (step - self._start) / max(now - self._began, 1e-9)
             self.examples_per_second = rate * self._batch_size

@@ -2,6 +2,7 @@
 
 import json
 import os
+import tempfile
 from pathlib import Path
 
 import jax
@@ -13,7 +14,6 @@ from PIL import Image
 
 from experiments import pick
 from experiments.pick import PickSpec
-from jaxpick.io import files, report, star
 from jaxpick.io.coordinates import read_picks
 from jaxpick.io.files import InputError
 from jaxpick.methods import unet
@@ -262,11 +262,15 @@ def test_a_setting_that_was_asked_for_is_given_in_the_same_folder(data, run):
     assert run(pixel_size=2.0) == 0
 
 
+@pytest.mark.parametrize("name", ["micrographs", "out"])
+def test_nothing_is_not_the_working_folder(name):
+    with pytest.raises(SpecError, match=f"{name}: expected a file or folder, got ''"):
+        PickSpec(**{"micrographs": "m", "diameter": 1.0, "out": "o"} | {name: ""})
+
+
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"out": ""}, "out: expected a file or folder"),
-        ({"micrographs": ""}, "micrographs: expected a file or folder"),
         ({"diameter": -1.0}, "diameter: expected angstrom above 0, got -1.0"),
         ({"pixel_size": 0.0}, "pixel_size: expected angstrom above 0"),
         ({"margin": -3.0}, "margin: expected angstrom, 0 or above"),
@@ -287,17 +291,23 @@ def test_mistakes_are_told_in_a_sentence(data, run, settings, said):
 
 
 def test_a_full_disk_keeps_what_is_finished(data, run, tmp_path, monkeypatch):
-    replacing, left = files.replacing, iter(range(9))
+    make, left = tempfile.mkstemp, iter(range(11))
 
-    def full(path):
+    def full(**where):
         if next(left, None) is None:
             raise OSError(28, os.strerror(28))
-        return replacing(path)
+        return make(**where)
 
     with monkeypatch.context() as patch:
-        for module in (star, report):
-            patch.setattr(module, "replacing", full)
+        patch.setattr(tempfile, "mkstemp", full)
         with pytest.raises(InputError, match=r"cannot be written \(No space left on device\)"):
             run()
     finished = sorted(p.name for p in (tmp_path / "out").glob("m*.star"))
     assert finished and run() == 0
+
+
+def test_a_picture_that_was_removed_is_made_again(data, run, tmp_path):
+    assert run() == 0
+    (tmp_path / "out" / "pictures" / "m1.jpg").unlink()
+    assert run() == 0
+    assert (tmp_path / "out" / "pictures" / "m1.jpg").is_file()

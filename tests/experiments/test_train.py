@@ -113,6 +113,15 @@ def test_other_labels_in_the_same_folder_are_refused(files, trained):
         train.run(tiny(files, trained, *SMALL, "data.validation_fraction=0.4"))
 
 
+def test_overwriting_waits_until_the_settings_hold(files, trained):
+    """A typo beside overwrite=true costs nothing."""
+    spec = tiny(files, trained, *SMALL, "overwrite=true", "weights=/nowhere")
+    with pytest.raises(InputError, match="/nowhere"):
+        train.run(spec)
+    for name in ("metrics.csv", "config.json", "checkpoints"):
+        assert (trained / name).exists()
+
+
 def test_training_starts_from_given_weights(files, trained, tmp_path):
     """With next to no rate the weights come back; network and preprocessing are theirs."""
     still = ("method.segmenter.optimizer.learning_rate=1e-12", f"weights={trained}/weights")

@@ -15,11 +15,20 @@ def test_text_is_replaced_and_folders_are_made(tmp_path):
     assert [p.name for p in path.parent.iterdir()] == ["text.txt"]
 
 
-@pytest.mark.parametrize("failure", [OSError(errno.ENOSPC, "No space left"), KeyboardInterrupt()])
-def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, failure):
+@pytest.mark.parametrize(
+    ("failure", "told"),
+    [
+        (OSError(errno.ENOSPC, "No space left"), InputError),
+        (KeyboardInterrupt("stop"), KeyboardInterrupt),
+    ],
+)
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, failure, told):
     path = tmp_path / "text.txt"
     write_text(path, "old")
-    with pytest.raises(type(failure)), replacing(path) as temporary:
+    with (
+        pytest.raises(told, match=r"text\.txt: cannot be written \(No space left\)|stop"),
+        replacing(path) as temporary,
+    ):
         temporary.write_text("half")
         raise failure
     assert path.read_text() == "old" and len(list(tmp_path.iterdir())) == 1

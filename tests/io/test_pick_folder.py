@@ -2,13 +2,13 @@
 
 import dataclasses
 import errno
+import tempfile
 from pathlib import Path
 
 import gemmi
 import numpy as np
 import pytest
 
-from jaxpick.io import files, star
 from jaxpick.io.coordinates import read_picks
 from jaxpick.io.files import InputError
 from jaxpick.io.nouns import make_picks
@@ -126,16 +126,14 @@ def test_a_full_disk_is_one_sentence_and_keeps_what_is_finished(folder, source, 
     folder.save(picks(), source, IMAGE, 8.0)
     second = source.with_name("m2.mrc")
     second.write_bytes(b"pixels")
-    left = iter(range(count))
-    whole = files.replacing
+    left, make = iter(range(count)), tempfile.mkstemp
 
-    def failing(path):
+    def full(**where):
         if next(left, None) is None or count == 1:
             raise OSError(errno.ENOSPC, "No space left on device")
-        return whole(path)
+        return make(**where)
 
-    for module in (star, __import__("jaxpick.io.report", fromlist=["report"])):
-        monkeypatch.setattr(module, "replacing", failing)
+    monkeypatch.setattr(tempfile, "mkstemp", full)
     if count < 4:
         with pytest.raises(InputError, match=r"cannot be written \(No space left on device\)"):
             folder.save(picks("m2.mrc"), second, IMAGE, 8.0)
