@@ -86,7 +86,7 @@ class Spec:
         batch_size=8,
         optimizer=OptimizerSpec(kind="sgd", learning_rate=1.0, momentum=0.0),
     )
-    decode: BoxDecodeSpec = BoxDecodeSpec()
+    decode: BoxDecodeSpec = BoxDecodeSpec(step_px=2)
 
     def __post_init__(self) -> None:
         """Refuse boxes without a network, and particles that do not fit them."""
