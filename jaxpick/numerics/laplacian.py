@@ -5,8 +5,6 @@ coefficients and s = size pixel / (2 D), `size pixel` the side of the image in t
 space that is minus the Laplacian of a Gaussian of standard deviation D / pi.
 """
 
-from functools import partial
-
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -27,9 +25,9 @@ def laplacian_of_gaussian(
     return square * jnp.exp(-0.5 * square)
 
 
-@partial(jax.jit, static_argnames="diameters_angstrom")
+@jax.jit
 def best_response(
-    image: Image, pixel_size_angstrom: Scalar, diameters_angstrom: tuple[float, ...]
+    image: Image, pixel_size_angstrom: Scalar, diameters_angstrom: Float[Array, " diameter"]
 ) -> tuple[Float[Array, "y x"], Float[Array, "y x"]]:
     """Return the largest response of each pixel and the diameter that gave it; ties go to the
     first.
@@ -37,14 +35,20 @@ def best_response(
     Args:
         image: bright discs respond.
         pixel_size_angstrom: of the image.
-        diameters_angstrom: to be tried, static.
+        diameters_angstrom: to be tried.
     """
     spectrum = jnp.fft.rfft2(image)
-    best = jnp.full(image.shape, -jnp.inf, image.dtype)
-    size = jnp.zeros(image.shape, image.dtype)
-    for diameter in diameters_angstrom:
+
+    def try_one(
+        best: tuple[Image, Image], diameter: Float[Array, ""]
+    ) -> tuple[tuple[Image, Image], None]:
         transfer = laplacian_of_gaussian(image.shape, pixel_size_angstrom, diameter)
         response = jnp.fft.irfft2(spectrum * transfer, s=image.shape)
-        size = jnp.where(response > best, diameter, size)
-        best = jnp.maximum(best, response)
-    return best, size
+        is_better = response > best[0]
+        return (
+            jnp.where(is_better, response, best[0]),
+            jnp.where(is_better, diameter, best[1]),
+        ), None
+
+    nothing = jnp.full(image.shape, -jnp.inf, image.dtype), jnp.zeros(image.shape, image.dtype)
+    return jax.lax.scan(try_one, nothing, diameters_angstrom)[0]

@@ -5,13 +5,13 @@ cross-correlations.
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Complex, Float
 from scipy import ndimage
 
 from jaxpick.typing import HostImage
 
-# Pairs of windows correlated at a time.
-_PAIRS = 4096
+# Values of correlations computed at a time: what fits a processor's cache.
+_VALUES = 2_000_000
 
 
 def window_grid(
@@ -42,28 +42,59 @@ def correlation_responses(
     windows: Float[np.ndarray, "window side side"],
     references: Float[np.ndarray, "reference side side"],
 ) -> Float[np.ndarray, "window reference"]:
-    """Return the maximum less the mean of each circular cross-correlation of a window and a reference."""
-    count, side = len(windows), windows.shape[-1]
-    batch = max(_PAIRS // len(references), 1)
-    padded = np.concatenate([windows, np.zeros((-count % batch, side, side), np.float32)])
-    conjugate = jnp.conj(_spectra(jnp.asarray(references)))
+    """Return the maximum less the mean of each circular cross-correlation of a window and a
+    reference.
+
+    Args:
+        windows: of an even side.
+        references: of the same side.
+    """
+    count, side = windows.shape[:2]
+    batch = max(_VALUES // (side**2 * len(references)), 1)
+    missing = np.zeros((-count % batch, side, side), np.float32)
+    padded = np.concatenate([windows, missing])
+    spectra = _spectra(jnp.asarray(references))
     parts = [
-        _responses(jnp.asarray(padded[start : start + batch]), conjugate)
-        for start in range(0, count, batch)
+        _highest_correlation(jnp.asarray(padded[start : start + batch]), spectra)
+        for start in range(0, len(padded), batch)
     ]
     return np.concatenate([np.asarray(part) for part in parts])[:count]
 
 
 @jax.jit
-def _spectra(windows: Float[Array, "window side side"]) -> Array:
-    """Return half-plane spectra without their mean, which shifts a correlation as a whole."""
+def _spectra(
+    windows: Float[Array, "window side side"],
+) -> Complex[Array, "window side half"]:
+    """Return half-plane spectra without their mean, which only shifts a correlation as a whole."""
     return jnp.fft.rfft2(windows).at[:, 0, 0].set(0.0)
 
 
 @jax.jit
-def _responses(
-    windows: Float[Array, "window side side"], conjugate: Array
+def _highest_correlation(
+    windows: Float[Array, "window side side"], references: Complex[Array, "reference side half"]
 ) -> Float[Array, "window reference"]:
-    products = _spectra(windows)[:, None] * conjugate[None]
-    correlation = jnp.fft.irfft2(products, s=windows.shape[1:])
-    return jnp.max(correlation, axis=(2, 3))
+    """Return the maximum of each correlation, inverse transforms written as products of matrices.
+
+    Along y the sum over frequencies is also the product of the two spectra: for each column it is
+    the matrix (phase at y times window, frequency) times (frequency, reference), real and imaginary
+    part. Along x the cosine terms are even and the sine terms odd, so that x and -x together have
+    the maximum cosine + |sine|. Several times faster on a CPU than that many small transforms.
+    """
+    count, side = windows.shape[:2]
+    half = side // 2 + 1
+    phase = np.exp(2j * np.pi * np.outer(np.arange(side), np.arange(side)) / side)
+    moved = (
+        jnp.asarray(phase, jnp.complex64)[None, :, None]
+        * jnp.transpose(_spectra(windows), (2, 0, 1))[:, None]
+    )
+    moved = moved.reshape(half, side * count, side)
+    column = jnp.transpose(references, (2, 1, 0))
+    column_parts = jnp.concatenate([column.real, column.imag], axis=1)
+    real = jnp.concatenate([moved.real, moved.imag], axis=2) @ column_parts
+    imaginary = jnp.concatenate([moved.imag, -moved.real], axis=2) @ column_parts
+    index = np.arange(half)
+    angle = 2 * np.pi * np.outer(index, index) / side
+    weight = np.where((index == 0) | (index == side // 2), 1.0, 2.0) / side**2
+    cosine, sine = (jnp.asarray(f(angle) * weight, jnp.float32) for f in (np.cos, np.sin))
+    highest = cosine @ real.reshape(half, -1) + jnp.abs(sine @ imaginary.reshape(half, -1))
+    return jnp.max(highest.reshape(half * side, count, -1), axis=0)

@@ -135,7 +135,7 @@ class LogPicker:
         counted as 0 (3.1.3).
         """
         image = np.asarray(working.image)
-        tried = tuple(tried_diameters(self.range_angstrom, self.search_factor))
+        tried = jnp.asarray(tried_diameters(self.range_angstrom, self.search_factor))
         pixel = working.pixel_size_angstrom
         square = jnp.asarray(-_fill_square(image, working))
         response, diameter = map(np.asarray, best_response(square, pixel, tried))

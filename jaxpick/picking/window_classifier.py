@@ -17,7 +17,7 @@ from jaxpick.io.files import InputError
 
 COST, GAMMA = 1.0, 0.5
 # Machines are padded to multiples of this many vectors, pixels to batches: few compiled programs.
-_VECTOR_STEP, _BATCH = 256, 65536
+_VECTOR_STEP, _BATCH = 64, 65536
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
