@@ -79,7 +79,7 @@ def paint(
     potential: Image,
     absorption: Image,
     mask: Bool[Array, "y x"],
-    instance: int | Int[Array, ""] = 0,
+    instance: int | Int[Array, ""] | Int[Array, "y x"] = 0,
 ) -> Planes:
     """Add one contaminant of the class `name` and label its pixels."""
     label = CLASSES.index(name) * INSTANCES_PER_CLASS + jnp.asarray(instance, jnp.int32)
@@ -114,12 +114,12 @@ def refine(
     coarse: Float[Array, "coarse_y coarse_x"], factor: int, shape: tuple[int, int]
 ) -> Float[Array, "y x"]:
     """Interpolate a coarse plane bilinearly to every pixel of the field."""
-    share = jnp.arange(factor, dtype=jnp.float32) / factor
+    share = (jnp.arange(factor, dtype=jnp.float32) / factor)[None, None, :]
     left, right = coarse[:, :-1, None], coarse[:, 1:, None]
     along_x = (left * (1.0 - share) + right * share).reshape(coarse.shape[0], -1)
     rows = jnp.concatenate([along_x, coarse[:, -1:]], axis=1)[:, : shape[1]]
     upper, lower = rows[:-1, None], rows[1:, None]
-    share = share[:, None]
+    share = share.reshape(1, factor, 1)
     along_y = (upper * (1.0 - share) + lower * share).reshape(-1, shape[1])
     return jnp.concatenate([along_y, rows[-1:]])[: shape[0]]
 

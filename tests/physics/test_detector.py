@@ -132,8 +132,9 @@ def test_strokes_follow_their_curve_with_their_width_and_height():
     drawn = np.asarray(
         detector.strokes((64, 80), knots, jnp.asarray([2.0, 3.0]), jnp.asarray([4.0, 7.0]))
     )
-    np.testing.assert_allclose(drawn[10, 6:80], 4.0, rtol=0.02)
-    np.testing.assert_allclose(drawn[11, 6:79], 2.0, rtol=0.03)
+    # Samples are up to 0.42 px apart: at most 0.21 px off, 3 % of this cross-section.
+    np.testing.assert_allclose(drawn[10, 6:80], 4.0, rtol=0.031)
+    np.testing.assert_allclose(drawn[11, 6:79], 2.0, rtol=0.031)
     assert drawn[60, 30] == pytest.approx(7.0) and drawn[20:50].max() == 0
     assert drawn[57:64, 27:34].sum() == drawn[30:].sum()
     # The middle of a quadratic Bezier curve: a quarter, a half, a quarter of its knots.
