@@ -132,6 +132,8 @@ def suppress_boxes(
     """Return the boxes that no better one overlaps more than the limit, best first, and their scores."""
     order = np.argsort(-score, kind="stable")
     boxes, score = boxes[order], score[order]
+    if not len(boxes):
+        return boxes, score
     room = -len(boxes) % 1024  # so that few programs are compiled
     padded = jnp.asarray(np.pad(boxes, ((0, room), (0, 0))))
     valid = jnp.arange(len(boxes) + room) < len(boxes)
