@@ -29,7 +29,6 @@ from jaxpick.io.pick_folder import PickFolder
 from jaxpick.methods.apple import Spec as AppleSpec
 from jaxpick.methods.log import Spec as LogSpec
 from jaxpick.methods.template import Spec as TemplateSpec
-from jaxpick.methods.template import with_optics_of
 from jaxpick.picking.pick_all import pick_all, settle_threshold
 from jaxpick.picking.picker import find_jobs
 from jaxpick.spec import SpecError, as_plain, build, require
@@ -87,8 +86,8 @@ def run(spec: PickSpec, truth: Sequence[Picks] = ()) -> int:
     params, card = load_picker_weights(spec.method, spec.weights)
     method = methods.get(spec.method)
     untrained = getattr(spec, spec.method) if spec.method in methods.UNTRAINED else None
-    if isinstance(untrained, TemplateSpec):
-        untrained = with_optics_of(untrained, spec.micrographs)
+    if hasattr(method, "with_optics_of"):
+        untrained = method.with_optics_of(untrained, spec.micrographs)
     trained = untrained or build(method.Spec, card.get("config", {}), "weights.config")
     decode = _decoder(trained.decode, spec)
     # Placed as they are: jnp.asarray compiles a copy for each shape.

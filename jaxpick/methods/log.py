@@ -8,6 +8,7 @@ standard deviations of this figure of merit, greedy maxima.
 import dataclasses
 from typing import Any, NoReturn
 
+from jaxpick.io.optics import has_optics, read_optics
 from jaxpick.picking.log_picker import LogDecodeSpec, LogPicker
 from jaxpick.preprocess.standardised import StandardisedSpec
 from jaxpick.spec import SpecError, require
@@ -26,6 +27,9 @@ class Spec:
         range_share: least and largest diameter as shares of the diameter given, which is the longest
             dimension.
         search_factor: diameters up to this many times the largest are tried (`--Log_max_search`).
+        use_ctf: divide by the contrast transfer up to its first peak (`--LoG_use_ctf`).
+        micrographs_star: RELION table with the optics of each micrograph, for `use_ctf`; the list of
+            micrographs that is picked, if it is one.
         working: size and outliers.
         decode: thresholds and distance of picks.
     """
@@ -34,6 +38,8 @@ class Spec:
     max_diameter_angstrom: float | None = None
     range_share: tuple[float, float] = (0.7, 1.0)
     search_factor: float = 5.0
+    use_ctf: bool = False
+    micrographs_star: str | None = None
     working: StandardisedSpec = StandardisedSpec()
     decode: LogDecodeSpec = LogDecodeSpec()
 
@@ -44,6 +50,8 @@ class Spec:
         least, largest = self.range_share
         require(0 < least <= largest, "range_share", self.range_share, "two shares, in order")
         require(1 <= self.search_factor <= 20, "search_factor", self.search_factor, "1 to 20")
+        table = self.micrographs_star
+        require(self.use_ctf or table is None, "micrographs_star", table, "nothing without use_ctf")
 
     def range_angstrom(self, diameter_angstrom: float) -> tuple[float, float]:
         """Return the least and the largest diameter of a particle.
@@ -70,6 +78,13 @@ def training_stages(spec: Spec, data: Any) -> NoReturn:
     raise SpecError("method: log has nothing to train; pick with it as it is")
 
 
+def with_optics_of(spec: Spec, micrographs: str) -> Spec:
+    """Take the optics from the list of micrographs that are picked, where no others are given."""
+    if not spec.use_ctf or spec.micrographs_star is not None or not has_optics(micrographs):
+        return spec
+    return dataclasses.replace(spec, micrographs_star=micrographs)
+
+
 def make_picker(
     spec: Spec,
     params: Any,
@@ -77,7 +92,14 @@ def make_picker(
     decode: LogDecodeSpec | None = None,
     margin_angstrom: float = 0.0,
 ) -> LogPicker:
-    """Return the picker; `params` is not looked at."""
+    """Return the picker; `params` is not looked at.
+
+    Raises:
+        SpecError: when `use_ctf` has no table of optics, or the diameters are not in order.
+        InputError: when that table cannot be read.
+    """
+    if spec.use_ctf and spec.micrographs_star is None:
+        raise SpecError("log.use_ctf: needs defocus; give log.micrographs_star=FILE")
     return LogPicker(
         name=NAME,
         working=spec.working,
@@ -86,4 +108,5 @@ def make_picker(
         search_factor=spec.search_factor,
         diameter_angstrom=diameter_angstrom,
         margin_angstrom=margin_angstrom,
+        optics=None if spec.micrographs_star is None else read_optics(spec.micrographs_star),
     )

@@ -8,7 +8,6 @@ peaks. A pick's score is its correlation coefficient; the pose of its best templ
 """
 
 import dataclasses
-from collections.abc import Mapping
 from typing import Any, NoReturn
 
 import jax.numpy as jnp
@@ -19,6 +18,7 @@ from jaxpick.io.specimens import SpecimensSpec, read_specimens
 from jaxpick.numerics.normalised_correlation import disc_offsets
 from jaxpick.numerics.rotate import rotate_all
 from jaxpick.physics.ctf import Optics
+from jaxpick.picking.known_optics import KnownOptics
 from jaxpick.picking.template_picker import TemplateDecodeSpec, TemplatePicker, Templates
 from jaxpick.preprocess.working import WorkingSpec
 from jaxpick.simulate.bank import Bank, BankSpec, build_bank
@@ -161,7 +161,7 @@ def view_bank(spec: Spec, pixel_angstrom: float) -> Bank:
     return build_bank(read_specimens(particles), sampling)
 
 
-def _optics(spec: Spec) -> Optics | Mapping[str, Optics] | None:
+def _optics(spec: Spec) -> KnownOptics:
     if spec.micrographs_star is not None:
         return read_optics(spec.micrographs_star)
     if spec.defocus_angstrom is None:

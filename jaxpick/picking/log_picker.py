@@ -13,18 +13,26 @@ are within a micrograph and compare better between micrographs. The raw one is k
 import dataclasses
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
 from jaxpick.io.nouns import Micrograph, Picks, make_picks
+from jaxpick.numerics.fourier import filter_image
+from jaxpick.numerics.grids import frequency_grid
 from jaxpick.numerics.laplacian import best_response
+from jaxpick.physics.ctf import Optics, aberration_phase, amplitude_contrast_angle
 from jaxpick.picking.dense import inside_margin
+from jaxpick.picking.known_optics import KnownOptics, optics_of
 from jaxpick.preprocess.standardised import StandardisedSpec, make_standardised_image
 from jaxpick.preprocess.working import WorkingImage
 from jaxpick.spec import require
+from jaxpick.typing import Image, Scalar
 
 _CHUNK = 4096
+# At frequency 0 the transfer is the amplitude contrast, which may be 0.
+_LEAST_TRANSFER = 0.01
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -79,6 +87,8 @@ class LogPicker:
             of the least (`--Log_max_search`).
         diameter_angstrom: of the particle.
         margin_angstrom: no picks this close to the border.
+        optics: divide by their contrast transfer up to its first peak (`--LoG_use_ctf`); None does
+            not.
     """
 
     name: str
@@ -88,6 +98,7 @@ class LogPicker:
     search_factor: float
     diameter_angstrom: float
     margin_angstrom: float = 0.0
+    optics: KnownOptics = None
 
     @property
     def threshold(self) -> float:
@@ -99,7 +110,12 @@ class LogPicker:
         return self.decode.adjust_threshold
 
     def prepare(self, micrograph: Micrograph) -> WorkingImage:
-        """Make the working image of a micrograph."""
+        """Make the working image of a micrograph.
+
+        Raises:
+            InputError: when its optics are not known, or the diameter does not fit it.
+        """
+        optics_of(self.optics, micrograph.name)
         return make_standardised_image(micrograph, self.range_angstrom[0], self.working)
 
     def candidates(self, working: WorkingImage) -> Picks:
@@ -138,6 +154,9 @@ class LogPicker:
         tried = jnp.asarray(tried_diameters(self.range_angstrom, self.search_factor))
         pixel = working.pixel_size_angstrom
         square = jnp.asarray(-_fill_square(image, working))
+        optics = optics_of(self.optics, working.micrograph)
+        if optics is not None:
+            square = undo_first_peak(square, pixel, optics)
         response, diameter = map(np.asarray, best_response(square, pixel, tried))
         least, largest = self.range_angstrom
         wanted = (diameter >= least) & (diameter <= largest)
@@ -191,6 +210,15 @@ def greedy_maxima(
         y, x = rows[start], columns[start]
         free[y : y + 2 * half + 1, x : x + 2 * half + 1] &= square > clears_px[y, x] ** 2
     return rows[taken], columns[taken]
+
+
+@jax.jit
+def undo_first_peak(image: Image, pixel_size_angstrom: Scalar, optics: Optics) -> Image:
+    """Divide by |sin(chi + asin Q)| from 0 to its first maximum; what is finer stays as it is."""
+    fy, fx = frequency_grid(image.shape, pixel_size_angstrom)
+    angle = aberration_phase(optics, fy, fx) + amplitude_contrast_angle(optics)
+    transfer = jnp.where(angle < jnp.pi / 2, jnp.sin(angle), 1.0)
+    return filter_image(image, 1.0 / jnp.maximum(transfer, _LEAST_TRANSFER))
 
 
 def _fill_square(

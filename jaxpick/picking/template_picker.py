@@ -1,16 +1,13 @@
 """Template picking: the best normalised correlation with views of the particle, its peaks, their poses."""
 
 import dataclasses
-from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxpick.io.files import InputError
 from jaxpick.io.nouns import Micrograph, Picks, make_picks
 from jaxpick.numerics.fourier import filter_image
 from jaxpick.numerics.grids import frequency_grid
@@ -23,6 +20,7 @@ from jaxpick.numerics.normalised_correlation import (
 from jaxpick.numerics.peaks import refine_parabola
 from jaxpick.physics.ctf import Optics, contrast_transfer
 from jaxpick.picking.dense import PICKS_STEP, inside_margin, pad_to_step
+from jaxpick.picking.known_optics import KnownOptics, optics_of
 from jaxpick.picking.suppression import suppress_complete
 from jaxpick.preprocess.working import WorkingImage, WorkingSpec, make_working_image
 from jaxpick.spec import require
@@ -78,8 +76,8 @@ class TemplatePicker:
     Attributes:
         name: of the method.
         templates: views of the particle.
-        optics: the microscope's state for all micrographs, or for each by its name without suffix;
-            None for contrast that keeps its sign at all frequencies (protein dark).
+        optics: the microscope's state; None for contrast that keeps its sign at all frequencies
+            (protein dark).
         working: how working images are made.
         decode: which peaks are picks.
         diameter_angstrom: of the particle.
@@ -88,7 +86,7 @@ class TemplatePicker:
 
     name: str
     templates: Templates
-    optics: Optics | Mapping[str, Optics] | None
+    optics: KnownOptics
     working: WorkingSpec
     decode: TemplateDecodeSpec
     diameter_angstrom: float
@@ -109,7 +107,7 @@ class TemplatePicker:
         Raises:
             InputError: when its optics are not known, or the diameter does not fit it.
         """
-        self.optics_of(micrograph.name)
+        optics_of(self.optics, micrograph.name)
         return make_working_image(
             micrograph.image,
             micrograph.pixel_size_angstrom,
@@ -117,21 +115,6 @@ class TemplatePicker:
             micrograph.name,
             self.working,
         )
-
-    def optics_of(self, micrograph: str) -> Optics | None:
-        """Return the optics of a micrograph.
-
-        Raises:
-            InputError: when there are some, but not of this one.
-        """
-        if self.optics is None or isinstance(self.optics, Optics):
-            return self.optics
-        known = self.optics.get(Path(micrograph).stem)
-        if known is None:
-            raise InputError(
-                f"{micrograph}: its defocus is not among those of {len(self.optics)} micrographs"
-            )
-        return known
 
     def candidates(self, working: WorkingImage) -> Picks:
         """Return all peaks in micrograph pixels with the pose of their best template, best first."""
@@ -168,7 +151,7 @@ class TemplatePicker:
 
     def filtered(self, micrograph: str) -> Float[Array, "template pixel"]:
         """Return the templates as this micrograph's optics image them, normalised in the mask."""
-        optics, templates = self.optics_of(micrograph), self.templates
+        optics, templates = optics_of(self.optics, micrograph), self.templates
         if optics is None:
             return normalised_templates(-templates.views, templates.offsets)
         images = imaged(templates.views, templates.pixel_angstrom, optics)

@@ -1,12 +1,21 @@
 """RELION's LoG picker: its own picks, its options, planted discs, noise."""
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy import stats
 
 from jaxpick.io.nouns import Micrograph
 from jaxpick.methods import log
-from jaxpick.picking.log_picker import LogDecodeSpec, greedy_maxima, tried_diameters
+from jaxpick.numerics.grids import frequency_grid
+from jaxpick.physics.constants import electron_wavelength_angstrom
+from jaxpick.physics.ctf import Optics, contrast_transfer
+from jaxpick.picking.log_picker import (
+    LogDecodeSpec,
+    greedy_maxima,
+    tried_diameters,
+    undo_first_peak,
+)
 from jaxpick.picking.picker import Picker
 from jaxpick.preprocess.standardised import StandardisedSpec
 from jaxpick.spec import SpecError, as_plain, build
@@ -159,6 +168,38 @@ def test_greedy_maxima_equal_a_search_by_brute_force():
     assert list(zip(found[0].tolist(), found[1].tolist(), strict=True)) == expected
     nothing = greedy_maxima(-np.abs(merit), clears)
     assert len(nothing[0]) == len(nothing[1]) == 0
+
+
+def test_the_transfer_is_undone_up_to_its_first_peak_and_no_further():
+    optics = Optics(defocus_u_angstrom=2e4, defocus_v_angstrom=2e4, spherical_aberration_mm=0.0)
+    image = jnp.asarray(np.random.default_rng(0).normal(size=(64, 64)), jnp.float32)
+    fy, fx = frequency_grid((64, 64), 5.0)
+    transfer = np.abs(contrast_transfer(optics, fy, fx))
+    ratio = np.fft.rfft2(undo_first_peak(image, 5.0, optics)) / np.fft.rfft2(image)
+    # sin(pi lambda D f^2 + asin 0.1) has its first peak at f^2 = (1/2 - asin(0.1) / pi) / (lambda D).
+    peak = np.sqrt((0.5 - np.arcsin(0.1) / np.pi) / (electron_wavelength_angstrom(300.0) * 2e4))
+    frequency = np.hypot(fy, fx)
+    below, beyond = frequency < 0.98 * peak, frequency > 1.02 * peak
+    assert below.sum() > 100 and beyond.sum() > 100
+    assert np.abs(ratio * transfer - 1)[below].max() < 1e-2
+    assert np.abs(ratio - 1)[beyond].max() < 1e-2
+
+
+def test_undoing_the_transfer_needs_a_table_of_optics(tmp_path):
+    with pytest.raises(SpecError, match=r"log\.use_ctf: needs defocus"):
+        log.make_picker(log.Spec(use_ctf=True), {}, 60.0)
+    with pytest.raises(SpecError, match="micrographs_star: expected nothing without use_ctf"):
+        log.Spec(micrographs_star="micrographs.star")
+    table = tmp_path / "micrographs.star"
+    table.write_text(
+        "data_\nloop_\n_rlnMicrographName\n_rlnVoltage\n_rlnDefocusU\n"
+        "_rlnSphericalAberration\n_rlnAmplitudeContrast\nmic/m.mrc 300 21000 2.7 0.1\n"
+    )
+    spec = log.with_optics_of(log.Spec(use_ctf=True), str(table))
+    assert spec.micrographs_star == str(table)
+    image = discs((256, 256), [(60, 70), (150, 100)], 30)
+    plain, undone = pick(image, 2.0, 60.0), pick(image, 2.0, 60.0, spec)
+    assert len(undone) and not np.allclose(plain.score[0], undone.score[0], rtol=1e-3)
 
 
 def test_noise_gives_few_picks_far_above_the_mean_and_nothing_breaks_on_flat_images():
