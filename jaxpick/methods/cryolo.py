@@ -12,6 +12,7 @@ is the geometric mean of those sizes; weights keep the anchor that they were tra
 """
 
 import dataclasses
+from functools import partial
 from typing import Any
 
 import jax
@@ -125,18 +126,19 @@ def make_picker(
         decode: in place of the settings' own.
         margin_angstrom: no picks this close to the border.
     """
-    network, params = _network(spec, 1.0), jax.tree.map(jnp.asarray, params)
-    anchor_px = params[STATISTICS]["anchor_px"]
+    network = _network(spec, anchor_px=1.0)
 
+    # An argument and not a constant of the program: 50 million numbers would be compiled in.
     @jax.jit
-    def detect(images: Images) -> tuple[Array, Array]:
+    def detect(params: Any, images: Images) -> tuple[Array, Array]:
         maps = jnp.asarray(network.apply(params, images[..., None]))
+        anchor_px = params[STATISTICS]["anchor_px"]
         boxes = jax.vmap(lambda one: boxes_of_maps(one, network.stride, anchor_px))(maps)
         return boxes, jax.nn.sigmoid(maps[..., 4])
 
     return BoxPicker(
         name=NAME,
-        detect=detect,
+        detect=partial(detect, jax.device_put(params)),
         working=spec.working,
         decode=decode or spec.decode,
         diameter_angstrom=diameter_angstrom,
