@@ -14,6 +14,7 @@ from jaxtyping import Array, Float, Int
 from jaxpick.numerics.fields import white_noise
 from jaxpick.numerics.fourier import filter_image
 from jaxpick.numerics.grids import centred_pixel_grid, frequency_magnitude, pixel_grid
+from jaxpick.numerics.memory import computed_once
 from jaxpick.numerics.trigonometry import cos_sin
 from jaxpick.typing import Image, RandomKey, Scalar
 
@@ -85,7 +86,11 @@ def gain_lines(
 ) -> Image:
     """Draw the part of `gain_residual` that rows, columns and tiles have in common."""
     ny, nx = shape
-    drawn = jax.random.normal(key, (ny + nx + tiles[0] * tiles[1],), jnp.float32)
+    num = ny + nx + tiles[0] * tiles[1]
+    drawn = computed_once(
+        jnp.asarray(line_deviation != 0) | jnp.asarray(tile_deviation != 0),
+        lambda: jax.random.normal(key, (num,), jnp.float32),
+    )
     rows, columns, levels = jnp.split(drawn, [ny, ny + nx])
     height, width = -(-ny // tiles[0]), -(-nx // tiles[1])
     # Seams as blocks of equal values: a broadcast, where indexing would fetch pixel by pixel.
