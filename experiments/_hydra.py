@@ -102,9 +102,13 @@ def main(
 class _Terminated(KeyboardInterrupt):
     """SIGTERM, which ends a command as Ctrl-C does."""
 
+    signal_number = signal.SIGTERM
+
 
 def _is_termination(stop: BaseException | None) -> bool:
-    return stop is not None and (isinstance(stop, _Terminated) or _is_termination(stop.__context__))
+    if stop is None or getattr(stop, "signal_number", None) == signal.SIGTERM:
+        return stop is not None
+    return _is_termination(stop.__context__)
 
 
 @contextlib.contextmanager

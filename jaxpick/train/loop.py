@@ -19,7 +19,6 @@ killed and started again draws what it would have drawn and writes the rows it w
 
 import dataclasses
 import sys
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -38,7 +37,7 @@ from jaxpick.train.sources import feed
 from jaxpick.train.stage import Params, Stage
 from jaxpick.train.state import TrainState, create_state
 from jaxpick.train.step import TrainStep, make_eval_step, make_train_step
-from jaxpick.train.stops import Interrupted, stop_requests
+from jaxpick.train.stops import Interrupted, StopRequest, stop_requests
 from jaxpick.train.updates import averaged, learning_rate, make_optimizer
 
 FREE_SETTINGS = ("out", "hardware", "tensorboard", "overwrite")
@@ -200,7 +199,7 @@ def _run_steps(
     train_step: TrainStep,
     checkpoints: Checkpoints,
     window: Mapping[str, Any],
-    stop: threading.Event,
+    stop: StopRequest,
 ) -> float:
     """Take the steps from `start` to the end; return the examples per second."""
     stage, spec, mesh = run.stage, run.spec, run.parallel.mesh
@@ -245,7 +244,8 @@ def _run_steps(
         if stop.is_set():
             raise Interrupted(
                 f"stopped at step {step} of {run.steps} of {stage.name} and saved; "
-                "the same command goes on from there"
+                "the same command goes on from there",
+                stop.signal_number,
             )
         if validates and _has_stalled(run, checkpoints):
             break

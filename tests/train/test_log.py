@@ -3,7 +3,8 @@
 import pytest
 
 from jaxpick.io.files import InputError
-from jaxpick.train.log import MetricsTable, Recorder, duration
+from jaxpick.train import log
+from jaxpick.train.log import MetricsTable, Progress, Recorder, duration
 
 
 def test_table_is_read_back_cut_and_continued(tmp_path):
@@ -45,6 +46,20 @@ def test_recorder_does_not_touch_the_newest_step():
         assert step not in read
     recorder.flush()
     assert emitted == {2: {"loss": 1.5}, 4: {"loss": 3.5}, 5: {"loss": 5.0}}
+
+
+def test_progress_tells_rate_and_time_left_of_the_steps_after_the_first(monkeypatch, capsys):
+    """The first step compiles for 100 s; the others take 2 s for 8 examples each."""
+    clock = iter([100.0, 102.0, 104.0, 106.0, 108.0, 110.0])
+    monkeypatch.setattr(log.time, "monotonic", lambda: next(clock))
+    progress = Progress("one", 0, 6, 8)
+    for step in range(1, 7):
+        progress.step(step, None if step < 4 else 0.25)
+    assert capsys.readouterr().err.splitlines() == [
+        "one  4/6  loss 0.25  4 examples/s  4 s left",
+        "one  6/6  loss 0.25  4 examples/s  0 s left",
+    ]
+    assert progress.examples_per_second == 4.0
 
 
 @pytest.mark.parametrize(

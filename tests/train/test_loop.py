@@ -2,6 +2,7 @@
 
 import os
 import signal
+import struct
 
 import jax
 import jax.numpy as jnp
@@ -87,8 +88,10 @@ def test_a_signal_saves_and_says_how_to_go_on(tmp_path, whole_run, interruptible
             os.kill(os.getpid(), number)
 
     whole, folder = whole_run
-    with pytest.raises(Interrupted, match=r"stopped at step \d+ of 12 of one and saved; the same"):
+    said = r"stopped at step \d+ of 12 of one and saved; the same"
+    with pytest.raises(Interrupted, match=said) as stopped:
         train_stages(stages(examples=host_source(press)), SPEC, tmp_path / "cut")
+    assert stopped.value.signal_number == number
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     resumed = train_stages(stages(examples=host_source(lambda n: None)), SPEC, tmp_path / "cut")
@@ -193,10 +196,32 @@ def test_second_stage_starts_from_the_first(tmp_path):
     assert results[1].figures["loss"] < results[0].figures["loss"]
 
 
-def test_tensorboard_files_are_written(tmp_path):
-    spec = TrainSpec(log_every=5, validate_every=4, validation_batches=1, tensorboard=True)
+def tensorboard_records(path):
+    """The events of a TensorBoard file: length, checksum, bytes, checksum of each."""
+    event_pb2 = pytest.importorskip("tensorboardX.proto.event_pb2")
+    data, at = path.read_bytes(), 0
+    while at < len(data):
+        (length,) = struct.unpack_from("<Q", data, at)
+        yield event_pb2.Event.FromString(data[at + 12 : at + 12 + length])
+        at += 16 + length
+
+
+def test_tensorboard_shows_the_figures_of_the_table(tmp_path):
+    spec = TrainSpec(log_every=2, validate_every=4, validation_batches=1, tensorboard=True)
     train_stages(stages(("one",), steps=4), spec, tmp_path)
-    assert list((tmp_path / "tensorboard").glob("events.*"))
+    (path,) = (tmp_path / "tensorboard").glob("events.*")
+    shown = {
+        (value.tag, event.step): value.simple_value
+        for event in tensorboard_records(path)
+        for value in event.summary.value
+    }
+    expected = {
+        (f"{stage}/{split}/{name}", int(step)): value
+        for (stage, step, split), figures in rows(tmp_path).items()
+        for name, value in figures.items()
+    }
+    assert ("one/validation/loss", 4) in shown and ("one/train/learning_rate", 2) in shown
+    assert shown == pytest.approx(expected, rel=1e-6)
 
 
 def test_cap_on_steps(tmp_path):
