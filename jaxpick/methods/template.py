@@ -23,6 +23,7 @@ from jaxpick.picking.template_picker import TemplateDecodeSpec, TemplatePicker, 
 from jaxpick.preprocess.working import WorkingSpec
 from jaxpick.simulate.bank import Bank, BankSpec, build_bank
 from jaxpick.simulate.phantoms import PhantomSpec
+from jaxpick.simulate.specimens import diameter_angstrom as particle_diameter
 from jaxpick.spec import SpecError, require
 
 NAME = "template"
@@ -121,7 +122,7 @@ def make_picker(
 def make_templates(spec: Spec, diameter_angstrom: float) -> Templates:
     """Project the particle in all directions and turn the views by all angles."""
     pixel = diameter_angstrom / spec.working.diameter_px
-    views = view_bank(spec, pixel)
+    views = view_bank(spec, diameter_angstrom)
     angles = np.arange(0.0, 360.0, spec.angular_step_deg)
     flat = np.asarray(views.views, np.float32).reshape(-1, *views.views.shape[2:])
     euler = np.tile(np.asarray(views.euler_deg), (views.views.shape[0], 1))
@@ -138,8 +139,13 @@ def make_templates(spec: Spec, diameter_angstrom: float) -> Templates:
     )
 
 
-def view_bank(spec: Spec, pixel_angstrom: float) -> Bank:
-    """Return views of the particle at a pixel size, in a box of two diameters."""
+def view_bank(spec: Spec, diameter_angstrom: float) -> Bank:
+    """Return views of the particle at the working pixel, in a box of two diameters.
+
+    Raises:
+        SpecError: when there is no particle, or it is far larger than the diameter.
+        InputError: when a file cannot be read.
+    """
     sources = {name: getattr(spec, name) for name in ("structure", "map", "phantom_seed")}
     given = {name: value for name, value in sources.items() if value is not None}
     if len(given) != 1:
@@ -154,11 +160,18 @@ def view_bank(spec: Spec, pixel_angstrom: float) -> Bank:
         structures=spec.structure,
         maps=spec.map,
     )
-    box_px = 2 * int(spec.working.diameter_px)
+    specimens = read_specimens(particles)
+    for one in specimens:
+        own = particle_diameter(one)
+        expected = f"at least half of the {own:.0f} angstrom of {one.name}"
+        require(own < 1.8 * diameter_angstrom, "diameter", diameter_angstrom, expected)
     sampling = BankSpec(
-        num_views=spec.num_views, box_px=box_px, pixel_angstrom=pixel_angstrom, dtype="float32"
+        num_views=spec.num_views,
+        box_px=2 * round(spec.working.diameter_px),
+        pixel_angstrom=diameter_angstrom / spec.working.diameter_px,
+        dtype="float32",
     )
-    return build_bank(read_specimens(particles), sampling)
+    return build_bank(specimens, sampling)
 
 
 def _optics(spec: Spec) -> KnownOptics:

@@ -48,7 +48,7 @@ def load_machine() -> Callable[..., Any]:
         from sklearn.svm import SVC
     except ImportError as error:
         raise InputError(
-            "method: apple needs scikit-learn; install the extra `classical`"
+            "method: apple needs scikit-learn; install the extra `classical` (EXTRAS=classical sh setup.sh)"
         ) from error
     return SVC  # type: ignore[no-any-return]
 

@@ -106,6 +106,17 @@ def test_planted_discs_are_found_where_they_are(shape):
     assert np.all(np.diff(found.score) <= 0)
 
 
+def test_a_pick_has_the_value_of_the_map_at_its_place():
+    picker = log.make_picker(log.Spec(), {}, 60.0)
+    image = discs((256, 256), [(60, 70), (150, 100)], 30).astype(np.float32)
+    working = picker.prepare(Micrograph(image=image, pixel_size_angstrom=2.0, name="m.mrc"))
+    found, responses = picker.candidates(working), picker.responses(working)
+    y, x = working.coordinates.to_working(found.y, found.x)
+    at = responses.figure_of_merit[np.round(y).astype(int), np.round(x).astype(int)]
+    assert np.allclose(at, found.extra["figure_of_merit"])
+    assert np.allclose((at - responses.mean) / responses.deviation, found.score, atol=1e-5)
+
+
 def test_picks_are_blind_to_gain_and_offset():
     image = discs((256, 256), [(60, 70), (150, 100)], 30)
     one, other = pick(image, 2.0, 60.0), pick(50 * image + 1000, 2.0, 60.0)
