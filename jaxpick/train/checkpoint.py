@@ -5,9 +5,12 @@ each checkpoint carries the settings it was made with, so that another run's is 
 continued.
 """
 
+import contextlib
 import dataclasses
+import logging
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -19,6 +22,7 @@ from jaxpick.io.files import InputError
 
 ITEM = "state"
 SCORE = "score"
+_LOGGER = logging.getLogger("absl")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -36,6 +40,7 @@ class Checkpoints:
 
     def __init__(self, folder: Path | str) -> None:
         """Open or make the folder."""
+        self.folder = Path(folder).absolute()
         policies = ocp.training.preservation_policies
         best = policies.BestN(
             get_metric_fn=lambda metrics: metrics[SCORE],
@@ -43,7 +48,7 @@ class Checkpoints:
             keep_checkpoints_without_metrics=False,
         )
         self._manager = ocp.training.Checkpointer(
-            Path(folder).absolute(),
+            self.folder,
             # Orbax's default policy skips saves that follow each other quickly.
             save_decision_policy=ocp.training.save_decision_policies.FixedIntervalPolicy(1),
             preservation_policy=policies.AnyPreservationPolicy([policies.LatestN(1), best]),
@@ -51,7 +56,9 @@ class Checkpoints:
         )
 
     def __enter__(self) -> "Checkpoints":
-        """Return itself."""
+        """Return itself; what orbax logs of failures in its threads is raised by the next call."""
+        self._level = _LOGGER.level
+        _LOGGER.setLevel(logging.CRITICAL)
         return self
 
     def __exit__(
@@ -61,7 +68,11 @@ class Checkpoints:
         trace: TracebackType | None,
     ) -> None:
         """Wait for the last write."""
-        self._manager.close()
+        try:
+            with self._told():
+                self._manager.close()
+        finally:
+            _LOGGER.setLevel(self._level)
 
     @property
     def last_step(self) -> int | None:
@@ -77,20 +88,24 @@ class Checkpoints:
             state: tree of arrays; copied before this returns.
             score: larger is better; NaN counts as the worst; None if it was not validated.
             notes: plain data that come back with it.
+
+        Raises:
+            InputError: when this one, or the one before, cannot be written; older ones stay.
         """
         metrics = None if score is None else {SCORE: _finite(score)}
-        self._manager.save_async(
-            step,
-            state,
-            checkpointable_name=ITEM,
-            metrics=metrics,
-            custom_metadata=dict(notes),
-            overwrite=True,
-        )
+        with self._told():
+            self._manager.save_async(
+                step,
+                state,
+                checkpointable_name=ITEM,
+                metrics=metrics,
+                custom_metadata=dict(notes),
+                overwrite=True,
+            )
 
     def restore(self, like: PyTree, step: int | None = None) -> Restored:
         """Read a checkpoint (the newest if None) into the structure and placement of `like`."""
-        self._manager.wait()
+        self._wait()
         step = self._manager.latest.step if step is None else step
         record = self._manager.metadata(step)
         state = self._manager.load(step, like, checkpointable_name=ITEM)
@@ -101,9 +116,28 @@ class Checkpoints:
         """Return a checkpoint's notes without reading its arrays."""
         return self._manager.metadata(step).custom_metadata or {}
 
+    def _wait(self) -> None:
+        with self._told():
+            self._manager.wait()
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        """Turn what orbax and tensorstore raise on full disks and closed folders into a sentence."""
+        try:
+            yield
+        except (OSError, ValueError) as error:
+            known = re.search(r"([\w ]+) \[os_error_code", str(error))
+            reason = known[1].strip() if known else getattr(error, "strerror", None)
+            if reason is None:
+                raise
+            raise InputError(
+                f"{self.folder}: a checkpoint cannot be written ({reason}); the same command goes "
+                "on from the last one"
+            ) from error
+
     def best_step(self) -> int | None:
         """Return the step of the best validated checkpoint, the later among equals."""
-        self._manager.wait()
+        self._wait()
         scored = [(c.metrics[SCORE], c.step) for c in self._manager.checkpoints if c.metrics]
         return max(scored)[1] if scored else None
 

@@ -35,6 +35,26 @@ def test_best_and_last_are_kept(tmp_path):
         assert jax.tree.structure(best.state) == jax.tree.structure(state(1))
 
 
+def test_a_full_disk_is_one_sentence_and_keeps_the_last_checkpoint(tmp_path, monkeypatch):
+    def full(*arguments, **settings):
+        raise ValueError(
+            'RESOURCE_EXHAUSTED: Failed writing: "/out/2/d/3b0e": Failed to write 333259 bytes to '
+            "file 14: No space left on device [os_error_code='28']"
+        )
+
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(1, state(1), 0.5, {})
+        checkpoints.best_step()
+        with monkeypatch.context() as patch:
+            patch.setattr(checkpoints._manager, "save_async", full)
+            with pytest.raises(
+                InputError, match=r"cannot be written \(No space left on device\); "
+            ):
+                checkpoints.save(2, state(2), 0.6, {})
+    with Checkpoints(tmp_path) as checkpoints:
+        assert checkpoints.last_step == 1
+
+
 def test_unvalidated_save_is_last_but_never_best(tmp_path):
     with Checkpoints(tmp_path) as checkpoints:
         checkpoints.save(1, state(1), 0.5, {})
