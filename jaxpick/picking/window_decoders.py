@@ -16,7 +16,14 @@ from jaxtyping import Bool, Float
 from jaxpick.numerics.components import component_areas, label_components
 from jaxpick.numerics.peaks import refine_parabola
 from jaxpick.picking.suppression import suppress_complete
-from jaxpick.picking.window_picker import Border, Found, Grid, window_deviations, window_sums
+from jaxpick.picking.window_picker import (
+    Border,
+    Found,
+    Grid,
+    ScoreMap,
+    window_deviations,
+    window_sums,
+)
 from jaxpick.spec import require
 from jaxpick.typing import HostImage
 
@@ -59,7 +66,7 @@ class BoxDecodeSpec:
         low, high = self.deviation_range or (0.0, 1.0)
         require(0 <= low < high, "deviation_range", self.deviation_range, "two rising numbers")
 
-    def find(self, scores: HostImage, image: HostImage, grid: Grid) -> Found:
+    def find(self, scores: ScoreMap, image: HostImage, grid: Grid) -> Found:
         """Return row, column and score of the candidates, best first."""
         distance = self.distance_diameters * grid.diameter_px / grid.step_px
         centre, place, score = _peaks(scores, distance, self.candidate_threshold, 3)
@@ -120,7 +127,7 @@ class RegionDecodeSpec:
             value = getattr(self, name)
             require(value is None or value > 0, name, value, "a positive number or null")
 
-    def find(self, scores: HostImage, image: HostImage, grid: Grid) -> Found:
+    def find(self, scores: ScoreMap, image: HostImage, grid: Grid) -> Found:
         """Return row, column and score of the candidates, best first.
 
         Args:
@@ -152,7 +159,7 @@ class RegionDecodeSpec:
         return np.abs(count - mean) <= max(self.extreme_deviations * deviation, 1e-9)
 
 
-def clear_regions(scores: HostImage, limit: float | None) -> HostImage:
+def clear_regions(scores: ScoreMap, limit: float | None) -> ScoreMap:
     """Return logits without the connected regions above 0 that are `limit` times the mean area."""
     if limit is None:
         return scores
@@ -165,9 +172,9 @@ def clear_regions(scores: HostImage, limit: float | None) -> HostImage:
 
 
 def place_columns(
-    centre: Float[np.ndarray, "pick 2"],
-    score: Float[np.ndarray, " pick"],
-    keep: Bool[np.ndarray, " pick"],
+    centre: Float[np.ndarray, "candidate 2"],
+    score: Float[np.ndarray, " candidate"],
+    keep: Bool[np.ndarray, " candidate"],
 ) -> Found:
     """Return row, column and score of what is kept."""
     rows = centre.astype(np.float64)[keep]
@@ -175,7 +182,7 @@ def place_columns(
 
 
 def _peaks(
-    scores: HostImage, distance: float, threshold: float, window: int
+    scores: ScoreMap, distance: float, threshold: float, window: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return peaks to a fraction of the grid, their places on it, and their scores."""
     if not scores.size:

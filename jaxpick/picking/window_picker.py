@@ -20,6 +20,7 @@ from jaxpick.preprocess.working import WorkingImage
 from jaxpick.typing import HostImage
 
 Border: TypeAlias = Literal["unseen", "zeros"]
+ScoreMap: TypeAlias = Float[np.ndarray, "window_y window_x"]
 Found: TypeAlias = tuple[
     Float[np.ndarray, " pick"], Float[np.ndarray, " pick"], Float[np.ndarray, " pick"]
 ]
@@ -46,7 +47,7 @@ class WindowDecoder(Protocol):
     @property
     def tile_px(self) -> int: ...
 
-    def find(self, scores: HostImage, image: HostImage, grid: "Grid") -> Found:
+    def find(self, scores: ScoreMap, image: HostImage, grid: "Grid") -> Found:
         """Return row, column (fractions of the grid) and score of the candidates, best first."""
         ...
 
@@ -103,7 +104,7 @@ class WindowPicker:
         """Make the working image of a micrograph."""
         return prepare(micrograph, self.diameter_angstrom, self.working)
 
-    def score_map(self, image: HostImage) -> Float[np.ndarray, "window_y window_x"]:
+    def score_map(self, image: HostImage) -> ScoreMap:
         """Score every window of a working image."""
         return scan_tiled(self.scan, self._framed(image), self.grid, self.decode.tile_px)
 
@@ -129,13 +130,11 @@ class WindowPicker:
     def _frame_px(self) -> int:
         return self.grid.window_px // 2 if self.decode.border == "zeros" else 0
 
-    def _framed(self, image: HostImage) -> HostImage:
+    def _framed(self, image: HostImage) -> Float[np.ndarray, "framed_y framed_x"]:
         return np.pad(image, self._frame_px) if self._frame_px else image
 
 
-def scan_tiled(
-    scan: Callable[..., Any], image: HostImage, grid: Grid, tile_px: int
-) -> Float[np.ndarray, "window_y window_x"]:
+def scan_tiled(scan: Callable[..., Any], image: HostImage, grid: Grid, tile_px: int) -> ScoreMap:
     """Return the scores of all windows of an image, tile by tile where it is larger than a tile.
 
     Args:
@@ -164,7 +163,7 @@ def scan_tiled(
 
 def scan_patches(
     score: Callable[..., Any], image: HostImage, grid: Grid, batch_size: int = 512
-) -> Float[np.ndarray, "window_y window_x"]:
+) -> ScoreMap:
     """Return the scores of all windows of an image, each cut out and scored by itself.
 
     For classifiers that change windows one by one (resize, standardise), and to check the others.
@@ -189,9 +188,7 @@ def scan_patches(
     return scores.reshape(view.shape[:2])
 
 
-def window_sums(
-    values: Float[np.ndarray, "y x"], window_px: int, step_px: int
-) -> Float[np.ndarray, "window_y window_x"]:
+def window_sums(values: Float[np.ndarray, "y x"], window_px: int, step_px: int) -> ScoreMap:
     """Return the sum of every window of the grid, from running sums."""
     total = np.pad(np.cumsum(np.cumsum(values, 0, np.float64), 1), ((1, 0), (1, 0)))
     rows, columns = (
@@ -205,9 +202,7 @@ def window_sums(
     return corner[3] - corner[1] - corner[2] + corner[0]
 
 
-def window_deviations(
-    image: HostImage, window_px: int, step_px: int
-) -> Float[np.ndarray, "window_y window_x"]:
+def window_deviations(image: HostImage, window_px: int, step_px: int) -> ScoreMap:
     """Return the standard deviation of the pixels of every window of the grid."""
     area = window_px**2
     values = np.asarray(image, np.float64)
