@@ -7,6 +7,7 @@ they all have the diameter given. `box_sources` is what a method calls, whicheve
 
 from collections.abc import Callable, Sequence
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
@@ -48,7 +49,8 @@ def box_sources(
         return simulated_boxes(draw_field(key, shared, field), target, working)
 
     def draw_augmented(key: RandomKey, shared: Bank) -> Example:
-        return augmented(key, draw(key, shared), augmentation)
+        field_key, change_key = jax.random.split(key)
+        return augmented(change_key, draw(field_key, shared), augmentation)
 
     if isinstance(data, Bank):
         return Simulated(draw=draw_augmented, shared=data), Simulated(draw=draw, shared=data)

@@ -29,6 +29,7 @@ from jaxpick.numerics.boxes import boxes_of_maps
 from jaxpick.picking.box_picker import BoxDecodeSpec, BoxPicker
 from jaxpick.preprocess.augmentations import AugmentationSpec
 from jaxpick.preprocess.cryolo import CryoloPreprocessSpec
+from jaxpick.preprocess.working import WorkingSpec
 from jaxpick.simulate.priors import DiameterPixels
 from jaxpick.simulate.targets import TargetSpec
 from jaxpick.spec import SpecError, require
@@ -58,7 +59,9 @@ class Spec:
         width: factor on the maps of every layer.
         anchor_px: side of the anchor in working pixels; the box size of labelled data, or the
             middle of the simulated sizes, if None.
-        working: preprocessing.
+        working: preprocessing; with `kind=scaled` (conf/method/cryolo_small.yaml, not crYOLO's) the
+            working pixel follows the diameter that the user gives and gradients are taken off, so
+            that a small network has less to learn.
         field: simulated fields; `field_px` is also the side of crops of labelled micrographs, where
             1024 takes the whole short side.
         target: which simulated particles must be found.
@@ -72,7 +75,7 @@ class Spec:
     architecture: Architecture = "phosaurus"
     width: float = 1.0
     anchor_px: float | None = None
-    working: CryoloPreprocessSpec = CryoloPreprocessSpec()
+    working: CryoloPreprocessSpec | WorkingSpec = CryoloPreprocessSpec()
     field: FieldSpec = FieldSpec(
         priors=WORKING_PRIORS, field_px=1024, max_particles=2000, max_distractors=200
     )

@@ -31,23 +31,16 @@ class CryoloPreprocessSpec:
     Attributes:
         kind: the working pixel is a fixed share of the micrograph.
         input_px: pixels along the short side.
-        diameter_px: working pixels that span the diameter given by the user, whatever `input_px`,
-            so that a small network has one size to learn (crYOLO has no such option, but takes any
-            input size); None keeps to `input_px`.
         low_pass_frequency: in cycles per pixel of the micrograph; None filters nothing.
     """
 
     kind: Literal["short_side"] = "short_side"
     input_px: int = 1024
-    diameter_px: float | None = None
     low_pass_frequency: float | None = 0.1
 
     def __post_init__(self) -> None:
         side, frequency = self.input_px, self.low_pass_frequency
         require(side >= 64 and side % 32 == 0, "input_px", side, "a multiple of 32 from 64")
-        diameter = self.diameter_px
-        fits = diameter is None or 4 <= diameter <= 128
-        require(fits, "diameter_px", diameter, "4 to 128, or null")
         fits = frequency is None or 0 < frequency <= 0.5
         require(fits, "low_pass_frequency", frequency, "above 0, at most 0.5, or null")
 
@@ -64,8 +57,7 @@ def make_cryolo_image(
     Args:
         image: micrograph.
         pixel_size_angstrom: of the micrograph.
-        diameter_angstrom: of the particle; without `diameter_px` it changes nothing, but has to fit
-            the micrograph.
+        diameter_angstrom: of the particle; it changes nothing here, but has to fit the micrograph.
         name: file name of the micrograph.
         spec: size and filter.
 
@@ -74,10 +66,7 @@ def make_cryolo_image(
     """
     shape = (image.shape[0], image.shape[1])
     check_diameter(shape, pixel_size_angstrom, diameter_angstrom, name)
-    input_px = spec.input_px
-    if spec.diameter_px is not None:
-        input_px = min(shape) * spec.diameter_px * pixel_size_angstrom / diameter_angstrom
-    small = input_shape(shape, input_px)
+    small = input_shape(shape, spec.input_px)
     coordinates = CoordinateMap.between(shape, small)
     usable = usable_box(image)
     box = jnp.asarray(working_box(usable, coordinates))
@@ -94,7 +83,7 @@ def make_cryolo_image(
     )
 
 
-def input_shape(shape: tuple[int, int], input_px: int | float) -> tuple[int, int]:
+def input_shape(shape: tuple[int, int], input_px: int) -> tuple[int, int]:
     """Return the working (ny, nx): `input_px` along the short side, the aspect kept to a pixel."""
     scale = input_px / min(shape)
     return max(round(shape[0] * scale), 1), max(round(shape[1] * scale), 1)

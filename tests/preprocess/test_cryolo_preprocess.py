@@ -74,17 +74,6 @@ def test_pixel_size_is_that_of_the_working_image():
     assert made.micrograph_pixel_size_angstrom == 2.0 and made.micrograph_shape == (96, 160)
 
 
-@pytest.mark.parametrize(("pixel", "diameter"), [(1.0, 40.0), (2.0, 120.0), (4.0, 50.0)])
-def test_images_can_follow_the_diameter_instead(pixel, diameter):
-    """Up or down: the diameter spans 20 working pixels, as near as whole pixels allow."""
-    spec = CryoloPreprocessSpec(diameter_px=20.0)
-    image = np.random.default_rng(0).normal(size=(120, 190)).astype(np.float32)
-    made = make_cryolo_image(image, pixel, diameter, "m.mrc", spec)
-    assert diameter / made.pixel_size_angstrom == pytest.approx(20.0, rel=0.02)
-    np.testing.assert_allclose(made.coordinates.scale_y * made.image.shape[0], 120)
-    np.testing.assert_allclose(made.coordinates.scale_x * made.image.shape[1], 190)
-
-
 @pytest.mark.parametrize("period", [6, 8, 14, 24])
 def test_the_filter_is_at_a_tenth_of_a_cycle_per_pixel_of_the_micrograph(period):
     """Waves that it keeps come out with the deviation they have alone; those it cuts vanish."""
@@ -132,8 +121,6 @@ def test_fields_and_micrographs_are_normalised_alike():
 def test_impossible_settings_and_diameters_are_refused():
     with pytest.raises(SpecError, match="input_px: expected a multiple of 32"):
         CryoloPreprocessSpec(input_px=1000)
-    with pytest.raises(SpecError, match="diameter_px: expected 4 to 128, or null"):
-        CryoloPreprocessSpec(diameter_px=2.0)
     with pytest.raises(SpecError, match="low_pass_frequency"):
         CryoloPreprocessSpec(low_pass_frequency=0.6)
     with pytest.raises(InputError, match="spans"):
