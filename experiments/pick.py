@@ -3,12 +3,15 @@
     python -m experiments.pick micrographs='data/*.mrc' diameter=180 out=picks
     python -m experiments.pick micrographs=job/micrographs.star diameter=125 out=picks threshold=0.4
     python -m experiments.pick micrographs='data/*.mrc' diameter=180 out=picks method=log
+    python -m experiments.pick micrographs=job/micrographs.star diameter=180 out=picks \\
+        method=template template.structure=6cvm.cif.gz
 
 Needs a diameter in angstrom (the longest dimension of the particle) and a pixel size (from the
 header or the list unless given). Writes one STAR file a micrograph, picks.star, picks.csv (all
 candidates with their scores), pick.json and report.html with pictures and a threshold to try. Run
 again after an interruption, it goes on where it stopped; with another threshold it scores nothing
-anew. Exit status 1 means that some micrographs were left out; each is named with its reason.
+anew. The methods log, apple and template need no weights; their settings stand under their names.
+Exit status 1 means that some micrographs were left out; each is named with its reason.
 """
 
 import dataclasses

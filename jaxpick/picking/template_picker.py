@@ -34,7 +34,8 @@ class TemplateDecodeSpec:
     """Which peaks of the correlation are picks.
 
     Attributes:
-        threshold: correlation of a pick.
+        threshold: correlation of a pick. White noise stays below 0.4 in a mask of 200 pixels; low-pass
+            filtered or denoised micrographs correlate more by chance and need a higher one.
         candidate_threshold: lowest correlation that is kept for later.
         distance_diameters: least distance of two picks, in diameters.
     """
