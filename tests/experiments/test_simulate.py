@@ -98,11 +98,11 @@ def test_exact_poses_are_not_those_of_the_bank(folder, tmp_path):
     np.testing.assert_allclose(places[0], places[1], atol=1e-3)
     np.testing.assert_allclose(angles[0][:, 2], angles[1][:, 2], atol=1e-3)
     assert len(np.unique(angles[0][:, :2], axis=0)) <= 12 < len(np.unique(angles[1][:, :2], axis=0))
-    # The nearest of twelve views: never more than about 40 degrees away.
+    # The nearest of twelve views on the sphere: any direction has one within 60 degrees.
     views = []
     for rot, tilt, _ in (np.deg2rad(angle).T for angle in angles):
         views.append([np.sin(tilt) * np.cos(rot), np.sin(tilt) * np.sin(rot), np.cos(tilt)])
-    assert np.sum(np.array(views[0]) * views[1], axis=0).min() > np.cos(np.deg2rad(45))
+    assert np.sum(np.array(views[0]) * views[1], axis=0).min() > np.cos(np.deg2rad(60))
 
 
 def test_pixel_size_is_in_the_header(folder):

@@ -13,7 +13,6 @@ from jaxpick.simulate.poses import bank_volumes, slice_poses
 from jaxpick.simulate.rotations import matrix_from_euler
 from jaxpick.simulate.scene import draw_scene
 from jaxpick.simulate.specimens import Specimen, centred
-from jaxpick.simulate.splat import splat
 from tests.simulate.scenes import plain_priors
 from tests.simulate.test_splat import make_scene
 
@@ -59,40 +58,6 @@ def test_every_slot_shows_its_molecule_at_its_own_direction():
         # Slices from a volume padded twofold: within 3 % (Fourier-slice error, simulator notes 1.6).
         assert error < 0.03
     assert float(jnp.abs(exact[0, 2]).max()) == 0.0
-
-
-def ring_correlation(first, second):
-    """Fourier ring correlation, ring by ring up to Nyquist."""
-    f, g = np.fft.fft2(first), np.fft.fft2(second)
-    frequency = np.fft.fftfreq(len(first))
-    ring = np.round(np.hypot(frequency[:, None], frequency) * len(first)).astype(int)
-
-    def total(values):
-        return np.bincount(ring.ravel(), values.ravel())[: len(first) // 2]
-
-    power = total(np.abs(f) ** 2) * total(np.abs(g) ** 2)
-    return total((f * g.conj()).real) / np.sqrt(power)
-
-
-def test_a_fine_bank_shows_what_exact_slices_show():
-    """2000 views lie 4.5 degrees apart: 2 px at the rim of a body of 16 px radius; 4 views tell little."""
-    molecule = body(0)
-    coarse = build_bank([molecule], SPEC)
-    fine = build_bank([molecule], dataclasses.replace(SPEC, num_views=2000))
-    volumes, field = bank_volumes([molecule], coarse), (120, 120)
-
-    def draw(bank, is_exact):
-        return draw_scene(jax.random.key(5), plain_priors(), bank, field, 16, 2, is_exact)
-
-    shown, views = slice_poses(draw(coarse, True), volumes)
-    exact = np.asarray(splat(shown, views, field, 40, 16).potential)
-    by_bank = [
-        np.asarray(splat(draw(bank, False), bank.views, field, 40, 16).potential)
-        for bank in (fine, coarse)
-    ]
-    close, far = (ring_correlation(exact, image)[1:30] for image in by_bank)
-    # Rings to 20 angstrom.
-    assert close.min() > 0.97 and far[15:].mean() < 0.9 < close[15:].mean()
 
 
 def test_exact_scenes_keep_the_directions_that_were_drawn():

@@ -182,11 +182,11 @@ def test_every_camera_fault_leaves_its_mark():
     ):
         camera = dataclasses.replace(PERFECT_CAMERA, **fault)
         image = np.asarray(expose(jax.random.key(7), level, 40.0, 4.0, camera))
-        assert np.isfinite(image).all() and image.mean() == pytest.approx(1.0, abs=0.01)
+        assert np.isfinite(image).all() and image.mean() == pytest.approx(1.0, abs=0.03)
         assert np.abs(image - perfect).max() > 0.05, fault
         if "dead_pixel_fraction" in fault:
-            # 16 pixels of 16384 at the mean itself.
-            assert 14 <= np.sum(np.abs(image - image.mean()) < 1e-6) <= 20
+            # 16 pixels of 16384 at the mean of the counts, which is 1; two may coincide.
+            assert 14 <= np.sum(np.abs(image - 1.0) < 1e-6) <= 20
 
 
 def test_one_side_of_a_charged_field_loses_its_detail():
