@@ -108,7 +108,7 @@ def _mistakes(
     settings: deepem.Spec, params: Any, further: tuple[LabelledMicrograph, ...]
 ) -> tuple[LabelledMicrograph, ...]:
     """Return the micrographs' false and missed particles; their working pixels count as angstrom."""
-    picker = deepem.make_picker(settings, params, 2.0 * further[0].radius_px)
+    picker: Any = deepem.make_picker(settings, params, 2.0 * further[0].radius_px)
     return hard_examples(picker, further, picker.threshold)
 
 
