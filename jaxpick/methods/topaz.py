@@ -15,6 +15,7 @@ not; with neither, all count as labelled. Where nothing is left to expect, the o
 
 import dataclasses
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -47,6 +48,7 @@ from jaxpick.typing import Images, RandomKey
 
 NAME = "topaz"
 VALIDATION_MINIBATCHES = 64
+SUSPICIOUS_REACH = 0.7
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -62,7 +64,8 @@ class Spec:
         pi: share of the pixels that belong to particles, in place of the expected number.
         field: simulated micrographs.
         target: which simulated particles must be found and which are not judged.
-        classifier: the only stage; an example is a minibatch, of which a step takes `batch_size`.
+        classifier: the only stage; an example is a minibatch, of which a step takes `batch_size`: one as in Topaz, or
+            one for each of several devices.
         decode: score map to picks.
     """
 
@@ -117,12 +120,12 @@ def make_picker(
     network, params = TopazNetwork(spec.network), jax.tree.map(jnp.asarray, params)
 
     @jax.jit
-    def score(images: Images) -> Images:
+    def score(params: Any, images: Images) -> Images:
         return jnp.asarray(network.apply(params, images[..., None], True))[..., 0]
 
     return TopazPicker(
         name=NAME,
-        score=score,
+        score=partial(score, params),
         reach_px=spec.network.receptive_field_px // 2,
         stride_multiple=spec.network.total_stride,
         working=spec.working,
@@ -206,6 +209,11 @@ def expected_prior(
         f"topaz: pi = {prior:.4g}, p_obs = {observed:.4g} ({pixels.num_labelled} labelled pixels of "
         f"{pixels.num_pixels} in {len(pixels.micrographs)} micrographs)"
     )
+    if pixels.num_labelled and max(pixels.reach) < SUSPICIOUS_REACH:
+        report(
+            f"topaz: warning: no label lies beyond {100 * SUSPICIOUS_REACH:.0f} % of either axis of its "
+            "micrograph; are the coordinates in pixels of these micrographs?"
+        )
     if kind.startswith("ge_") and prior <= observed:
         why = "pi <= p_obs, more is labelled than expected" if expects else "all count as labelled"
         hint = "give method.expected_particles=NUMBER if particles are unlabelled"
@@ -221,7 +229,7 @@ def _loaded(
     side = rotated_side_px(crop_px) if rotate else crop_px
     shares = {"prior": np.float32(prior), "observed": np.float32(pixels.observed_share)}
 
-    def load(index: int) -> dict[str, np.ndarray]:
+    def load(index: int) -> dict[str, Any]:
         rng = np.random.default_rng([seed, index])
         return {**pixels.draw(rng, spec.sampler, side, kind != "pu"), **shares}
 

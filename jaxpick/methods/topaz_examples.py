@@ -101,6 +101,16 @@ class LabelledPixels:
         """Share of the pixels that are labelled (Topaz's p_obs)."""
         return self.num_labelled / max(self.num_pixels, 1)
 
+    @property
+    def reach(self) -> tuple[float, float]:
+        """The farthest labelled row and column, as shares of their image's; 0 without labels."""
+        farthest = [
+            pixels.max(axis=0, initial=0) / np.array(micrograph.usable)[1::2]
+            for micrograph, pixels in zip(self.micrographs, self.pixels, strict=True)
+        ]
+        y, x = np.max(farthest, axis=0, initial=0.0).tolist()
+        return y, x
+
     def expected_share(self, particles: float, radius_px: float) -> float:
         """Return the share of pixels of particles (Topaz's pi) for a number of particles per micrograph."""
         disc = len(disc_offsets(radius_px))

@@ -176,7 +176,10 @@ def _check(params: Mapping[str, Any], spec: NetworkSpec) -> None:
 def _kernels(layer: Layer, width: int, out_width: int) -> dict[str, tuple[int, ...]]:
     if layer.kind == "convolution":
         return {"conv": (layer.kernel_px, layer.kernel_px, width, out_width)}
-    shapes = {"conv0": (3, 3, width, width), "conv1": (3, 3, width, out_width)}
+    shapes: dict[str, tuple[int, ...]] = {
+        "conv0": (3, 3, width, width),
+        "conv1": (3, 3, width, out_width),
+    }
     return shapes | ({"proj": (1, 1, width, out_width)} if width != out_width else {})
 
 

@@ -6,7 +6,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from parsed_fields import CLEAR_FIELD, field_of
 
 from jaxpick import losses
 from jaxpick.io.nouns import Micrograph
@@ -23,6 +22,9 @@ from jaxpick.methods.topaz_objective import ObjectiveSpec, objective_value
 from jaxpick.models.topaz_decoder import TopazDecoder, reconstruction_error
 from jaxpick.models.topaz_layers import NetworkSpec
 from jaxpick.parallel import HardwareSpec
+from jaxpick.simulate.bank import Bank
+from jaxpick.simulate.simulated import Simulated
+from jaxpick.simulate.truth import Truth
 from jaxpick.spec import SpecError, as_plain, build
 from jaxpick.train import StageSpec, TrainSpec, train_stages
 
@@ -93,6 +95,15 @@ def test_shares_are_told_and_a_warning_where_nothing_is_left_to_expect(tmp_path)
     assert told(kept, pixels)[:2] == (0.001, "pu")
 
 
+def test_labels_of_a_smaller_image_are_suspected(tmp_path):
+    whole = LabelledPixels.of(labelled(tmp_path), 3.0)
+    assert whole.reach == (24 / 60, 79 / 80)
+    small = LabelledPixels.of(labelled(tmp_path, centres=((10.0, 12.0), (20.0, 15.0))), 3.0)
+    assert small.reach == (23 / 60, 18 / 80)
+    assert any("are the coordinates in pixels" in line for line in told(topaz.Spec(), small)[2])
+    assert not any("are the coordinates" in line for line in told(topaz.Spec(), whole)[2])
+
+
 def test_positives_lie_at_labelled_pixels_and_the_others_elsewhere(tmp_path):
     pixels = LabelledPixels.of(labelled(tmp_path), 3.0)
     known = {tuple(yx) for yx in pixels.pixels[0].tolist()}
@@ -158,46 +169,96 @@ def test_turning_keeps_the_centre_and_the_distance_from_it():
     assert np.ptp(angles) > 0.5
 
 
+CENTRES = ((12.2, 14.0), (1.0, 62.0), (40.0, 20.0), (44.0, 50.0), (20.0, 40.0))
+
+
+def partly(kind, **fields):
+    """One of the simulator's records with some of its fields, without simulating anything."""
+    record = object.__new__(kind)
+    for name, value in fields.items():
+        object.__setattr__(record, name, value)
+    return record
+
+
 @pytest.fixture
-def fixed_field(simulated, monkeypatch):
-    one = field_of(simulated, 0)
-    monkeypatch.setattr(topaz_fields, "draw_field", lambda *_: one)
-    return one
+def known_field(monkeypatch):
+    """A field whose pixels are 100 y + x: two particles to be found, one lost in noise, one broken, one empty slot."""
+    truth = partly(
+        Truth,
+        centre_yx_px=jnp.asarray(CENTRES, jnp.float32),
+        valid=jnp.array([True, True, True, True, False]),
+        is_inside=jnp.ones(5, bool),
+        is_broken=jnp.array([False, False, False, True, False]),
+        overlap_fraction=jnp.zeros(5),
+        visible_fraction=jnp.ones(5),
+        dprime=jnp.array([9.0, 9.0, 1.0, 9.0, 9.0]),
+        contaminant=jnp.zeros(5, jnp.int32),
+    )
+    y, x = np.mgrid[:64, :64]
+    far = np.stack([np.hypot(y - cy, x - cx) / 8.0 for cy, cx in CENTRES[:3]])
+    near = partly(
+        Simulated,
+        image=jnp.asarray(100.0 * y + x, jnp.float32),
+        truth=truth,
+        distance=jnp.asarray(far.min(axis=0), jnp.float32),
+        nearest=jnp.asarray(far.argmin(axis=0) + 1, jnp.int32),
+        contaminant_mask=jnp.zeros((64, 64), jnp.int32),
+        pixel_size_angstrom=jnp.float32(5.0),
+    )
+    monkeypatch.setattr(topaz_fields, "draw_field", lambda *_: near)
+    monkeypatch.setattr(topaz_fields, "normalise_field", lambda image, *_: image)
+    return near
 
 
-def minibatch(bank, sampler, seed=0, excludes=True):
-    spec = topaz.Spec()
-    return jax.jit(
-        lambda key: topaz_fields.simulated_minibatch(
-            key, bank, CLEAR_FIELD, spec.target, spec.working, sampler, 9, excludes
-        )
-    )(jax.random.key(seed))
+def minibatch(sampler, seed=0, excludes=True, crop_px=1):
+    spec, bank = topaz.Spec(), partly(Bank)
+    settings = (bank, spec.field, spec.target, spec.working, sampler, crop_px, excludes)
+    return topaz_fields.simulated_minibatch(jax.random.key(seed), *settings)
 
 
-def test_simulated_shares_and_labels(fixed_field, bank):
-    """All labelled: both shares are that of the discs. Half of them hidden: half the labels."""
-    sampler = SamplerSpec(items=64, fields_per_minibatch=2)
-    drawn = minibatch(bank, sampler)
-    truth = fixed_field.truth
-    wanted = np.asarray(truth.valid & truth.is_inside & ~truth.is_broken)
-    share = wanted.sum() * 29 / fixed_field.image.size
-    assert drawn["image"].shape == (64, 9, 9)
-    np.testing.assert_allclose(drawn["prior"], share, rtol=0.3)
-    assert drawn["prior"] == drawn["observed"]
-    assert 0 <= drawn["label"].sum() < 16
-    hidden = minibatch(bank, dataclasses.replace(sampler, labelled_share=0.5))
-    assert 0 < hidden["observed"] < 0.9 * hidden["prior"]
-    assert hidden["prior"] == drawn["prior"]
+def within(radius, *slots):
+    """Pixels about the rounded centres of some particles."""
+    y, x = np.mgrid[:64, :64]
+    close = [np.hypot(y - round(CENTRES[i][0]), x - round(CENTRES[i][1])) <= radius for i in slots]
+    return {tuple(yx) for yx in np.argwhere(np.any(close, axis=0)).tolist()}
 
 
-def test_simulated_positives_are_particles(fixed_field, bank):
-    """Particles are dark: the middle of a positive crop is darker than that of others."""
-    sampler = SamplerSpec(items=256, positive_share=0.5, fields_per_minibatch=1)
-    drawn = minibatch(bank, sampler)
-    middle = np.asarray(drawn["image"])[:, 3:6, 3:6].mean(axis=(1, 2))
+def test_simulated_items_lie_where_they_should(known_field):
+    """Positives in both discs, one cut by the border; others not there, nor at what nobody could find."""
+    sampler = SamplerSpec(items=2000, positive_share=0.5, fields_per_minibatch=2)
+    drawn = minibatch(sampler)
+    places = [divmod(int(value), 100) for value in drawn["image"][:, 0, 0]]
     is_on = np.asarray(drawn["label"]) == 1
-    assert 90 < is_on.sum() < 166
-    assert middle[is_on].mean() < middle[~is_on].mean() - 0.5
+    discs = within(3, 0, 1)
+    assert {p for p, on in zip(places, is_on, strict=True) if on} == discs
+    others = {p for p, on in zip(places, is_on, strict=True) if not on}
+    assert not others & discs and not others & within(3.5, 2)
+    assert others & within(4, 3) and len(others) > 600
+    assert abs(is_on.mean() - 0.5) < 0.06
+    assert drawn["prior"] == drawn["observed"]
+    hidden = len(within(4, 2))
+    np.testing.assert_allclose(drawn["prior"], len(discs) / (64 * 64 - hidden), rtol=1e-5)
+
+
+def test_hidden_particles_are_among_the_unlabelled(known_field):
+    sampler = SamplerSpec(items=32, fields_per_minibatch=1, labelled_share=0.5)
+    drawn = [minibatch(sampler, seed) for seed in range(12)]
+    full, cut = 29, len(within(3, 1))
+    total = 64 * 64 - len(within(4, 2))
+    shares = {round(float(d["observed"]) * total) for d in drawn}
+    assert shares <= {0, full, cut, full + cut} and len(shares) > 1
+    assert {round(float(d["prior"]) * total) for d in drawn} == {full + cut}
+    empty = [d for d in drawn if d["observed"] == 0]
+    assert all(not d["label"].any() for d in empty)
+
+
+def test_simulated_crops_are_centred_and_zero_beyond(known_field):
+    sampler = SamplerSpec(items=64, positive_share=0.9, fields_per_minibatch=1)
+    for seed in range(2):
+        crops = np.asarray(minibatch(sampler, seed, crop_px=9)["image"])
+        y = crops[:, 4, 4] // 100
+        np.testing.assert_array_equal(crops[:, 5, 4][y < 63], (crops[:, 4, 4] + 100)[y < 63])
+        assert np.all(crops[y < 4, 0] == 0) and np.any(y < 4)
 
 
 @pytest.mark.parametrize("kind", ["ge_kl", "ge_binomial"])
@@ -247,6 +308,19 @@ def test_decoder_gives_the_middle_of_a_crop():
     features = jnp.zeros((3, 1, 1, 5))
     drawn = jax.eval_shape(decoder.apply, shapes, features)
     assert drawn.shape == (3, 31, 31, 1)
+
+
+def test_tiles_give_the_map_of_the_whole(tmp_path):
+    network = NetworkSpec(architecture="conv31", units=1, unit_scaling=1)
+    params = topaz.initial_params(network, ObjectiveSpec(), jax.random.key(1))
+    image = np.random.default_rng(0).normal(size=(100, 140)).astype(np.float32)
+    spec = topaz.Spec(network=network)
+    whole, tiled = (
+        topaz.make_picker(spec, params, 100.0, topaz.TopazDecodeSpec(tile_px=side)).score_map(image)
+        for side in (768, 64)
+    )
+    assert whole.shape == image.shape and whole.std() > 1e-3
+    np.testing.assert_allclose(tiled, whole, atol=1e-5)
 
 
 def brightness_picker(decode=topaz.TopazDecodeSpec(), margin=0.0):
@@ -302,7 +376,8 @@ def test_settings_that_cannot_be_are_refused(settings, message):
         build(topaz.Spec, settings)
 
 
-def test_settings_that_would_change_nothing_are_refused(tmp_path, bank):
+def test_settings_that_would_change_nothing_are_refused(tmp_path):
+    bank = partly(Bank)
     with pytest.raises(SpecError, match="expected_particles"):
         topaz.training_stages(topaz.Spec(expected_particles=3.0), bank)
     with pytest.raises(SpecError, match=r"method\.sampler"):
