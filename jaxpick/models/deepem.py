@@ -157,8 +157,9 @@ class Layer(nn.Module):
     @nn.compact
     def __call__(self) -> dict[str, Array]:
         """Return the layer's parameters."""
+        kernel = self.param("kernel", self.start, self.shape)
         bias = self.param("bias", jax.nn.initializers.zeros, self.shape[-1:])
-        return {"kernel": self.param("kernel", self.start, self.shape), "bias": bias}
+        return {"kernel": jnp.asarray(kernel), "bias": jnp.asarray(bias)}
 
 
 def box_logit(params: Mapping[str, Any], layers: DeepEMLayers, box: Image) -> Float[Array, ""]:
