@@ -19,6 +19,7 @@ from jaxtyping import Array, Bool, Float, Int
 from jaxpick.io.nouns import Micrograph, Picks, make_picks
 from jaxpick.numerics.peaks import refine_parabola
 from jaxpick.picking.discount import NoiseSpec, discount
+from jaxpick.picking.scales import make_coarser, resize_map
 from jaxpick.picking.suppression import suppress_complete
 from jaxpick.picking.tiles import score_tiled
 from jaxpick.preprocess.borders import Box
@@ -43,6 +44,8 @@ class DecodeSpec:
         candidate_threshold: lowest score that is kept for later.
         aperture_diameters: radius of the disc that scores are averaged over.
         distance_diameters: least distance of two picks.
+        scales: multiples of the diameter at which the image is scored; the maps are averaged. A diameter that is
+            not quite the particle's then matters less, at the cost of 1 / scale^2 for each.
         tile_px: larger working images are scored in tiles of this side.
         noise: peaks that pure noise gives with these weights; scores are discounted by them.
     """
@@ -52,6 +55,7 @@ class DecodeSpec:
     candidate_threshold: float = 0.01
     aperture_diameters: float = 0.2
     distance_diameters: float = 0.5
+    scales: tuple[float, ...] = (1.0,)
     tile_px: int = 1536
     noise: NoiseSpec = NoiseSpec()
 
@@ -75,6 +79,8 @@ class DecodeSpec:
             self.distance_diameters,
             "above 0, at most 2",
         )
+        fit = len(self.scales) > 0 and all(0.25 <= scale <= 4 for scale in self.scales)
+        require(fit, "scales", self.scales, "one or more from 0.25 to 4")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -111,8 +117,8 @@ class DensePicker:
         return self.decode.threshold
 
     def prepare(self, micrograph: Micrograph) -> WorkingImage:
-        """Make the working image of a micrograph."""
-        return prepare(micrograph, self.diameter_angstrom, self.working)
+        """Make the working image of a micrograph, at the finest scale."""
+        return prepare(micrograph, self.diameter_angstrom * min(self.decode.scales), self.working)
 
     def score_map(self, image: Float[np.ndarray, "y x"]) -> Float[np.ndarray, "y x"]:
         """Score every pixel of a working image; beyond its border the network sees its mean, 0."""
@@ -125,10 +131,21 @@ class DensePicker:
         )
         return scored[: image.shape[0], : image.shape[1]]
 
+    def score_scales(self, working: WorkingImage) -> Float[np.ndarray, "y x"]:
+        """Score every pixel of a working image at each scale, and return the mean."""
+        image = np.asarray(working.image)
+        finest, *others = sorted(self.decode.scales)
+        total = self.score_map(image)
+        for scale in others:
+            coarse = make_coarser(working, scale / finest, self.working)
+            scored = self.score_map(np.asarray(coarse.image))
+            total = total + resize_map(scored, coarse.coordinates, image.shape)
+        return total / len(self.decode.scales)
+
     def candidates(self, working: WorkingImage) -> Picks:
         """Return all candidates of a working image in micrograph pixels, best first."""
         diameter_px = self.diameter_angstrom / working.pixel_size_angstrom
-        score_map = self.score_map(np.asarray(working.image))
+        score_map = self.score_scales(working)
         y, x, score = decode(score_map, diameter_px, self.decode)
         first_y, end_y, first_x, end_x = usable_part(working)
         micrograph_px = self.diameter_angstrom / working.micrograph_pixel_size_angstrom

@@ -38,17 +38,18 @@ def measure_noise(
     bare = dataclasses.replace(
         picker, decode=dataclasses.replace(picker.decode, noise=NoiseSpec()), margin_angstrom=0.0
     )
-    side_px = side_diameters * round(picker.working.diameter_px)
+    working_px = picker.working.diameter_px / min(picker.decode.scales)
+    side_px = side_diameters * round(working_px)
     counts = np.zeros(len(SCORES))
     for index in range(num_fields):
         image = _noise(jax.random.fold_in(key, index), side_px, NEIGHBOUR_SHARES[index % 3])
-        pixel_angstrom = picker.diameter_angstrom / picker.working.diameter_px
+        pixel_angstrom = picker.diameter_angstrom / working_px
         working = bare.prepare(
             Micrograph(image=image, pixel_size_angstrom=pixel_angstrom, name=f"noise {index}")
         )
         score = bare.candidates(working).score
         counts += np.sum(score[:, None] >= np.asarray(SCORES), axis=0)
-    area = num_fields * (side_px / picker.working.diameter_px) ** 2
+    area = num_fields * (side_px / working_px) ** 2
     return NoiseSpec(score=SCORES, per_square_diameter=tuple((counts + 1) / area))
 
 
