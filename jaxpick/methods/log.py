@@ -6,6 +6,7 @@ standard deviations of this figure of merit, greedy maxima.
 """
 
 import dataclasses
+from dataclasses import field
 from typing import Any, NoReturn
 
 from jaxpick.io.optics import has_optics, read_optics
@@ -34,12 +35,22 @@ class Spec:
         decode: thresholds and distance of picks.
     """
 
-    min_diameter_angstrom: float | None = None
-    max_diameter_angstrom: float | None = None
-    range_share: tuple[float, float] = (0.7, 1.0)
+    min_diameter_angstrom: float | None = field(
+        default=None, metadata={"help": "least diameter of a particle"}
+    )
+    max_diameter_angstrom: float | None = field(
+        default=None, metadata={"help": "largest diameter of a particle"}
+    )
+    range_share: tuple[float, float] = field(
+        default=(0.7, 1.0), metadata={"help": "both as shares of diameter, where not given"}
+    )
     search_factor: float = 5.0
-    use_ctf: bool = False
-    micrographs_star: str | None = None
+    use_ctf: bool = field(
+        default=False, metadata={"help": "divide by the contrast transfer up to its first peak"}
+    )
+    micrographs_star: str | None = field(
+        default=None, metadata={"help": "RELION table with the optics, for use_ctf"}
+    )
     working: StandardisedSpec = StandardisedSpec()
     decode: LogDecodeSpec = LogDecodeSpec()
 

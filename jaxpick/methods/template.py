@@ -8,6 +8,7 @@ peaks. A pick's score is its correlation coefficient; the pose of its best templ
 """
 
 import dataclasses
+from dataclasses import field
 from typing import Any, NoReturn
 
 import jax.numpy as jnp
@@ -49,14 +50,24 @@ class Spec:
         decode: correlation to picks.
     """
 
-    structure: str | None = None
-    map: str | None = None
-    phantom_seed: int | None = None
-    num_views: int = 32
-    angular_step_deg: float = 15.0
+    structure: str | None = field(
+        default=None, metadata={"help": "PDB or mmCIF file of the particle"}
+    )
+    map: str | None = field(
+        default=None, metadata={"help": "density map of the particle, in place of a structure"}
+    )
+    phantom_seed: int | None = field(
+        default=None, metadata={"help": "a procedural molecule, in place of both"}
+    )
+    num_views: int = field(default=32, metadata={"help": "directions on the sphere"})
+    angular_step_deg: float = field(default=15.0, metadata={"help": "between turns in the plane"})
     mask_diameters: float = 1.0
-    defocus_angstrom: float | None = None
-    micrographs_star: str | None = None
+    defocus_angstrom: float | None = field(
+        default=None, metadata={"help": "of all micrographs, underfocus positive"}
+    )
+    micrographs_star: str | None = field(
+        default=None, metadata={"help": "RELION table with the optics of each micrograph"}
+    )
     voltage_kv: float = 300.0
     spherical_aberration_mm: float = 2.7
     amplitude_contrast: float = 0.1
@@ -75,6 +86,10 @@ class Spec:
         require(0 <= contrast < 1, "amplitude_contrast", contrast, "0 to 1")
         twice = self.defocus_angstrom is not None and self.micrographs_star is not None
         expected = "left out, as micrographs_star is given"
+        for name in ("voltage_kv", "spherical_aberration_mm", "amplitude_contrast"):
+            value, default = getattr(self, name), type(self).__dataclass_fields__[name].default
+            counts = self.defocus_angstrom is not None or value == default
+            require(counts, name, value, f"{default:g}, as it counts with defocus_angstrom alone")
         require(not twice, "defocus_angstrom", self.defocus_angstrom, expected)
 
 

@@ -179,6 +179,10 @@ def test_settings_are_checked_and_survive_as_plain_data(picker):
     for changes, said in (
         ({"angular_step_deg": 7.0}, "angular_step_deg: expected a divisor of 360"),
         ({"num_views": 0}, "num_views"),
+        (
+            {"voltage_kv": 200.0},
+            "voltage_kv: expected 300, as it counts with defocus_angstrom alone",
+        ),
         ({"defocus_angstrom": 1e4, "micrographs_star": "a.star"}, "defocus_angstrom"),
     ):
         with pytest.raises(SpecError, match=said):
