@@ -8,10 +8,10 @@ the validation set's particles).
 
 The paper scans a raster of 20 px box by box; here all boxes at any step are scored at once, each with the
 score that it has alone. Table 1's networks scan at their own stride, 12 or 8 px, which costs least; the
-raster is `decode.step_px=20`. They are `method=deepem_klh` and so on, with weights drawn between 0 and 1 as the paper says. From
-these its networks cannot learn: the sums saturate every sigmoid and the gradient is zero to the last
-bit. The default starts as its toolbox (DeepLearnToolbox) does, and its box is that of the other methods'
-working pixel. `experiments.deepem_recursive` is the loop of Fig. 2.
+raster is `decode.step_px=20`. They are `method=deepem_klh` and so on, with weights drawn between 0 and 1
+as the paper says. From these its networks cannot learn: the sums saturate every sigmoid and the gradient
+is zero to the last bit. The default starts as its toolbox (DeepLearnToolbox) does, and its box is that of
+the other methods' working pixel. `experiments.deepem_recursive` is the loop of Fig. 2.
 """
 
 import dataclasses
