@@ -52,9 +52,10 @@ def set_by(path):
     own = dict(leaves({name: value for name, value in values.items() if name != "defaults"}))
     for entry in values.get("defaults", []):
         if isinstance(entry, str):
-            yield from (
-                (at, v) for at, v in set_by(path.with_name(f"{entry}.yaml")) if at not in own
-            )
+            # There is no file for _self_ and for a method's own defaults.
+            base = path.with_name(f"{entry}.yaml")
+            built_on = set_by(base) if base.exists() else ()
+            yield from ((at, v) for at, v in built_on if at not in own)
         else:
             ((group, name),) = entry.items()
             yield (group.removeprefix("override /"), "name"), name
