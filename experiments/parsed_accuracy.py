@@ -82,6 +82,7 @@ def run(spec: AccuracySpec) -> int:
         out=str(out / "picks"),
         method=spec.method,
         weights=spec.weights,
+        decode={"aperture_diameters": 1.0},
     )
     status = pick.run(picks, truth=truth)
     candidates = read_picks(out / "picks" / "picks.csv")

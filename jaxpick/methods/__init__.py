@@ -13,7 +13,18 @@ from types import ModuleType
 from jaxpick.spec import SpecError
 from jaxpick.weights.shipped import WITHOUT_WEIGHTS
 
-NAMES = ("apple", "cryolo", "deepem", "deeppicker", "log", "parsed", "parsed_released", "template", "topaz", "unet")
+NAMES = (
+    "apple",
+    "cryolo",
+    "deepem",
+    "deeppicker",
+    "log",
+    "parsed",
+    "parsed_released",
+    "template",
+    "topaz",
+    "unet",
+)
 DEFAULT = "unet"
 UNTRAINED = WITHOUT_WEIGHTS
 

@@ -101,7 +101,8 @@ class Spec:
             average_decay=0.998,
         ),
     )
-    decode: BlobDecodeSpec | DecodeSpec = BlobDecodeSpec()
+    # Table S7: apertures of 0.5 to 0.6 of the longest dimension.
+    decode: BlobDecodeSpec | DecodeSpec = BlobDecodeSpec(aperture_diameters=0.55)
 
     def __post_init__(self) -> None:
         """Refuse fields simulated at another pixel than the working images'."""

@@ -37,8 +37,8 @@ class BlobDecodeSpec:
     Attributes:
         kind: picks are blobs.
         mass: which blobs are kept: `mass_min`, and `cutoff` in place of the automatic cut.
-        aperture_diameters: the aperture in diameters given by the user. Two picks are never nearer than an aperture:
-            the authors took 100 angstrom for the 190 of beta-galactosidase (Table S7).
+        aperture_diameters: the aperture in diameters given by the user; two picks are never nearer than an aperture.
+            The authors took 100 angstrom for the 190 of beta-galactosidase (Table S7), about this share.
         distance_diameters: least distance of two picks; Crocker and Grier's aperture + 1 pixel if None.
         upsample: the map is resampled by this factor before blobs are sought.
         enhance: the map is divided by its brightness first (`enhance`), so that weak maps count as much.
