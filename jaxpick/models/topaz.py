@@ -159,8 +159,9 @@ class Block(nn.Module):
     def _normalise(self, maps: FeatureMaps, train: bool, name: str) -> FeatureMaps:
         if not self.spec.batch_norm:
             return maps
-        settings = {"momentum": NORM_MOMENTUM, "epsilon": NORM_EPSILON}
-        return nn.BatchNorm(use_running_average=not train, name=name, **settings)(maps)
+        return nn.BatchNorm(
+            use_running_average=not train, momentum=NORM_MOMENTUM, epsilon=NORM_EPSILON, name=name
+        )(maps)
 
     def _activate(self, maps: FeatureMaps, name: str) -> FeatureMaps:
         if not self.spec.architecture.startswith("conv"):

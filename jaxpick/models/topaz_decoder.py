@@ -57,8 +57,9 @@ class TopazDecoder(nn.Module):
         return last(maps)
 
     def _finish(self, maps: FeatureMaps, train: bool, name: str) -> FeatureMaps:
-        settings = {"momentum": NORM_MOMENTUM, "epsilon": NORM_EPSILON}
-        maps = nn.BatchNorm(use_running_average=not train, name=name, **settings)(maps)
+        maps = nn.BatchNorm(
+            use_running_average=not train, momentum=NORM_MOMENTUM, epsilon=NORM_EPSILON, name=name
+        )(maps)
         return nn.leaky_relu(maps, LEAK)
 
 

@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias
 
 from jaxpick.spec import require
 
+LayerKind: TypeAlias = Literal["convolution", "residual", "pool"]
 Architecture: TypeAlias = Literal["conv31", "conv63", "conv127", "resnet6", "resnet8", "resnet16"]
 POOL_PX, POOL_STRIDE = 3, 2
 
@@ -24,7 +25,7 @@ class Layer:
         dilation: of a residual block's second convolution.
     """
 
-    kind: Literal["convolution", "residual", "pool"]
+    kind: LayerKind
     kernel_px: int = 3
     stride: int = 1
     width: int = 1
@@ -114,7 +115,9 @@ class NetworkSpec:
 
 
 def _layers(architecture: Architecture, scaling: int) -> tuple[Layer, ...]:
-    convolution, residual, pool = "convolution", "residual", "pool"
+    convolution: LayerKind = "convolution"
+    residual: LayerKind = "residual"
+    pool: LayerKind = "pool"
     if architecture.startswith("conv"):
         halvings = {"conv31": 2, "conv63": 3, "conv127": 4}[architecture]
         return tuple(

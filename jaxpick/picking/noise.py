@@ -13,6 +13,8 @@ from jaxtyping import Float
 from jaxpick.io.nouns import Micrograph
 from jaxpick.picking.dense import DensePicker
 from jaxpick.picking.discount import NoiseSpec
+from jaxpick.preprocess.working import WorkingSpec
+from jaxpick.spec import SpecError
 from jaxpick.typing import RandomKey
 
 # Scores at which the number of peaks is tabulated.
@@ -34,7 +36,12 @@ def measure_noise(
         key: of the noise.
         num_fields: fields of noise, in turn of each correlation.
         side_diameters: side of a field.
+
+    Raises:
+        SpecError: when working images do not follow the diameter.
     """
+    if not isinstance(picker.working, WorkingSpec):
+        raise SpecError("working.kind: expected scaled, as noise is counted per diameter")
     bare = dataclasses.replace(
         picker, decode=dataclasses.replace(picker.decode, noise=NoiseSpec()), margin_angstrom=0.0
     )

@@ -176,7 +176,9 @@ def fit_mixture(
 
     first = (states, jnp.float32(jnp.inf), jnp.int32(0))
     states, _, _ = jax.lax.while_loop(goes_on, improve, first)
-    posterior = jax.vmap(lambda state: _log_posterior(count, x, alpha, beta, state))(states)
+    posterior = jax.vmap(lambda state: jnp.asarray(_log_posterior(count, x, alpha, beta, state)))(
+        states
+    )
     best = jnp.argmax(posterior)
     bright, _, deviation, share = states[best]
     log_scale = jnp.sum(count) * jnp.log(scale)

@@ -58,7 +58,8 @@ class Lazy:
 
     def __init__(self, dtype: type) -> None:
         """Start without numbers."""
-        self.dtype, self.values = dtype, np.zeros(0, dtype)
+        self.dtype = dtype
+        self.values: np.ndarray = np.zeros(0, dtype)
 
 
 class Tensor:
