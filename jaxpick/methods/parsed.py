@@ -101,7 +101,7 @@ class Spec:
             average_decay=0.998,
         ),
     )
-    # Table S7: apertures of 0.5 to 0.6 of the longest dimension.
+    # Table S7: 100 angstrom for beta-galactosidase, which is 175 to 190 long.
     decode: BlobDecodeSpec | DecodeSpec = BlobDecodeSpec(aperture_diameters=0.55)
 
     def __post_init__(self) -> None:
