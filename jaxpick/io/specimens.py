@@ -12,8 +12,6 @@ from typing import Any
 
 from jaxpick.io.banks import load_bank, save_bank
 from jaxpick.io.files import InputError, write_text
-from jaxpick.io.maps import find_maps, map_name, specimens_from_maps
-from jaxpick.io.structures import find_structures, specimens_from_structures, structure_name
 from jaxpick.simulate.bank import Bank, BankSpec, build_bank
 from jaxpick.simulate.phantoms import PhantomSpec, phantom_library
 from jaxpick.simulate.specimens import Specimen
@@ -79,6 +77,10 @@ def read_specimens(spec: SpecimensSpec, report: Report | None = None) -> list[Sp
     Raises:
         InputError: when a file cannot be read or an excluded name fits none.
     """
+    # gemmi and mrcfile are loaded where molecules are read, not where settings are.
+    from jaxpick.io.maps import map_name, specimens_from_maps
+    from jaxpick.io.structures import specimens_from_structures, structure_name
+
     specimens = phantom_library(spec.num_phantoms, spec.phantom_seed, spec.phantoms)
     small_seed = spec.phantom_seed + SMALL_SEED_STEP
     specimens += phantom_library(spec.num_small, small_seed, spec.small)
@@ -117,6 +119,9 @@ def stored_bank(spec: SpecimensSpec, path: Path | str, report: Report | None = N
 
 
 def _files(spec: SpecimensSpec) -> tuple[list[Path], list[Path]]:
+    from jaxpick.io.maps import find_maps, map_name
+    from jaxpick.io.structures import find_structures, structure_name
+
     structures = [] if spec.structures is None else find_structures(spec.structures)
     maps = [] if spec.maps is None else find_maps(spec.maps)
     known = {structure_name(path).lower() for path in structures}

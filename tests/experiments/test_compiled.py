@@ -17,7 +17,17 @@ COMPILE = """
 import jax, numpy
 from experiments._compiled import keep_compiled_programs
 keep_compiled_programs()
-print(jax.jit(lambda x: jax.numpy.linalg.svd(x)[1])(numpy.diag(numpy.arange(1.0, 5.0))).sum())
+
+
+@jax.jit
+def long(x):  # long enough to compile that it is kept
+    y = x
+    for _ in range(60):
+        y = jax.numpy.cos(jax.numpy.fft.irfft(jax.numpy.fft.rfft(y)) @ y)
+    return jax.numpy.linalg.svd(x)[1].sum() + 0 * y.sum()
+
+
+print(long(numpy.diag(numpy.arange(1.0, 5.0))))
 """
 
 
