@@ -113,7 +113,9 @@ def run(spec: PickSpec, truth: Sequence[Picks] = ()) -> int:
     except KeyboardInterrupt:
         raise KeyboardInterrupt("pick: stopped; the same command goes on from here") from None
     folder = settle_threshold(folder, picker, found)
-    settings = as_plain(spec) | {"threshold": folder.threshold, "weights_card": card.get("name")}
+    others = {*methods.UNTRAINED} - {spec.method}
+    settings = {name: value for name, value in as_plain(spec).items() if name not in others}
+    settings |= {"threshold": folder.threshold, "weights_card": card.get("name")}
     counts = folder.write_totals(found, problems, settings)
     if not found:
         raise InputError(f"none of {len(jobs)} micrographs could be picked; {problems[0]}")

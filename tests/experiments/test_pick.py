@@ -107,6 +107,7 @@ def test_all_that_the_contract_names_is_written(data, run, tmp_path):
     summary = json.loads((out / "pick.json").read_text())
     assert summary["picks"] == {f"m{i}.mrc": 4 for i in range(4)} and summary["total"] == 16
     assert summary["settings"]["threshold"] == summary["threshold"] == 0.5
+    assert not {"log", "apple", "template"} & {*summary["settings"]}, "settings of other methods"
     assert json.loads((out / "config.json").read_text())["diameter"] == 40.0
     assert {"git", "packages", "seed"} <= set(json.loads((out / "provenance.json").read_text()))
     header = (out / "picks.csv").read_text().split("\n")[0]
