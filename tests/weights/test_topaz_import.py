@@ -78,20 +78,25 @@ class Tensor:
         return rebuild, arguments
 
 
+class StoragePickler(pickle.Pickler):
+    """Names storages, as torch does, and collects them by key."""
+
+    def __init__(self, file, storages):
+        super().__init__(file, protocol=2)
+        self.storages = storages
+
+    def persistent_id(self, item):
+        if not isinstance(item, Storage):
+            return None
+        key = str(len(self.storages))
+        self.storages[key] = item.values
+        return ("storage", sys.modules["torch"].FloatStorage, key, "cpu", item.values.size)
+
+
 def pickled(value, storages):
     """Return the pickle of a value; storages are collected by key."""
     file = io.BytesIO()
-    pickler = pickle.Pickler(file, protocol=2)
-
-    def persistent_id(item):
-        if not isinstance(item, Storage):
-            return None
-        key = str(len(storages))
-        storages[key] = item.values
-        return ("storage", sys.modules["torch"].FloatStorage, key, "cpu", item.values.size)
-
-    pickler.persistent_id = persistent_id
-    pickler.dump(value)
+    StoragePickler(file, storages).dump(value)
     return file.getvalue()
 
 
