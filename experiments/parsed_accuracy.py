@@ -8,7 +8,7 @@ Yao, Qian and Huang (2020), Bioinformatics 36:1252: 400 simulated micrographs of
 of a particle. Here the molecule is a phantom of that mass that no training saw, or the structure given. Expect both
 curves to rise while false blobs fall away and to sink when particles do, and the cut that is found from the masses
 alone (Fig. S4) near the best F1. Writes curve.csv, curve.png (accuracy as printed and with the disc's true area),
-masses.png (histogram and cut), metrics.json, and the micrographs and picks. Half an hour on two free cores for 400.
+masses.png (histogram and cut), metrics.json, and the micrographs and picks. Ten minutes on two busy cores for 400.
 """
 
 import dataclasses
