@@ -19,7 +19,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 
@@ -33,7 +33,7 @@ from jaxpick.methods.apple import Spec as AppleSpec
 from jaxpick.methods.log import Spec as LogSpec
 from jaxpick.methods.template import Spec as TemplateSpec
 from jaxpick.picking.pick_all import pick_all, settle_threshold
-from jaxpick.picking.picker import find_jobs
+from jaxpick.picking.picker import Picker, find_jobs
 from jaxpick.spec import SpecError, as_plain, build, require
 from jaxpick.weights.portable import fingerprint
 from jaxpick.weights.shipped import load_picker_weights
@@ -86,16 +86,7 @@ class PickSpec:
 
 def run(spec: PickSpec, truth: Sequence[Picks] = ()) -> int:
     """Pick every micrograph; return 1 if any was left out, else 0. `truth` is only drawn."""
-    params, card = load_picker_weights(spec.method, spec.weights)
-    method = methods.get(spec.method)
-    untrained = getattr(spec, spec.method) if spec.method in methods.UNTRAINED else None
-    if hasattr(method, "with_optics_of"):
-        untrained = method.with_optics_of(untrained, spec.micrographs)
-    trained = untrained or build(method.Spec, card.get("config", {}), "weights.config")
-    decode = _decoder(trained.decode, spec)
-    # Placed as they are: jnp.asarray compiles a copy for each shape.
-    placed = jax.device_put(params)
-    picker = method.make_picker(trained, placed, spec.diameter, decode, spec.margin)
+    picker = (loaded := load_picker(spec)).picker
     folder = PickFolder(
         path=Path(spec.out),
         threshold=picker.threshold if spec.threshold is None else spec.threshold,
@@ -104,9 +95,8 @@ def run(spec: PickSpec, truth: Sequence[Picks] = ()) -> int:
     )
     jobs = find_jobs(spec.micrographs, spec.pixel_size)
     shared = ("method", "diameter", "pixel_size", "invert", "margin")
-    scoring = {name: getattr(spec, name) for name in shared} | {"decode": as_plain(decode)}
-    source = as_plain(untrained) if untrained else fingerprint(params)
-    folder.open({"weights": source, **scoring}, spec.overwrite)
+    scoring = {name: getattr(spec, name) for name in shared} | {"decode": as_plain(loaded.decode)}
+    folder.open({"weights": loaded.source, **scoring}, spec.overwrite)
     _provenance.write(folder.path, spec)
     try:
         found, problems = pick_all(jobs, picker, folder, spec.invert)
@@ -115,7 +105,7 @@ def run(spec: PickSpec, truth: Sequence[Picks] = ()) -> int:
     folder = settle_threshold(folder, picker, found)
     others = {*methods.UNTRAINED} - {spec.method}
     settings = {name: value for name, value in as_plain(spec).items() if name not in others}
-    settings |= {"threshold": folder.threshold, "weights_card": card.get("name")}
+    settings |= {"threshold": folder.threshold, "weights_card": loaded.card.get("name")}
     counts = folder.write_totals(found, problems, settings)
     if not found:
         raise InputError(f"none of {len(jobs)} micrographs could be picked; {problems[0]}")
@@ -125,6 +115,31 @@ def run(spec: PickSpec, truth: Sequence[Picks] = ()) -> int:
     left_out = f" ({len(problems)} left out)" if problems else ""
     print(f"{sum(counts.values())} picks in {len(counts)} micrographs{left_out} -> {folder.path}")
     return 1 if problems else 0
+
+
+class Loaded(NamedTuple):
+    """A picker, its parameters with their card, its decoder, and what its scores depend on."""
+
+    picker: Picker
+    params: Mapping[str, Any]
+    card: Mapping[str, Any]
+    decode: Any
+    source: Any
+
+
+def load_picker(spec: PickSpec) -> Loaded:
+    """Return the picker of these settings, with its weights."""
+    params, card = load_picker_weights(spec.method, spec.weights)
+    method = methods.get(spec.method)
+    untrained = getattr(spec, spec.method) if spec.method in methods.UNTRAINED else None
+    if hasattr(method, "with_optics_of"):
+        untrained = method.with_optics_of(untrained, spec.micrographs)
+    trained = untrained or build(method.Spec, card.get("config", {}), "weights.config")
+    decode = _decoder(trained.decode, spec)
+    placed = jax.device_put(params)  # jnp.asarray would compile a copy for each shape
+    picker = method.make_picker(trained, placed, spec.diameter, decode, spec.margin)
+    source = as_plain(untrained) if untrained else fingerprint(params)
+    return Loaded(picker, params, card, decode, source)
 
 
 def _decoder(trained: Any, spec: PickSpec) -> Any:
