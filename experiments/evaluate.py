@@ -5,6 +5,7 @@ r"""Score picks against true particles.
         threshold=0.4 protocol=topaz_ap micrographs='data/*.mrc' margin=230
 
 Picks and truth are files, folders or globs in any supported format; names are matched forgivingly.
+A picks.csv holds every candidate: the figures on top are those at the threshold that its pick.json tells.
 Writes metrics.json (pooled figures, intervals from resampled micrographs), curve.csv, curve.png,
 per_micrograph.csv and matches.csv (the pairs of one-to-one protocols).
 """
@@ -25,9 +26,11 @@ from jaxpick.evaluate.evaluation import (
     ProtocolName,
     evaluate,
 )
+from jaxpick.evaluate.protocols import PROTOCOLS
 from jaxpick.evaluate.text import as_csv, curve_text, point_text, summary_text
 from jaxpick.io.coordinates import read_picks
 from jaxpick.io.files import write_text
+from jaxpick.io.pick_folder import threshold_beside
 from jaxpick.spec import require
 
 NO_PICKS = "truth without picks: count as missed, or leave_out"
@@ -44,7 +47,9 @@ class EvaluateExperimentSpec:
     out: str = field(metadata={"help": "folder to write"})
     protocol: ProtocolName = field(default="hungarian", metadata={"help": "how to score"})
     radius: float | None = field(default=None, metadata={"help": "to match, share of diameter"})
-    threshold: float | None = field(default=None, metadata={"help": "score from which picks count"})
+    threshold: float | None = field(
+        default=None, metadata={"help": "least score; else that of pick.json"}
+    )
     pixel_size: float | None = field(default=None, metadata={"help": "angstrom; overrides files"})
     micrographs: str | None = field(default=None, metadata={"help": "tell size and pixel size"})
     image_shape: tuple[int, int] | None = field(default=None, metadata={"help": "[height,width]"})
@@ -89,12 +94,20 @@ def run(spec: EvaluateExperimentSpec) -> int:
     known = shapes or spec.image_shape
     picks = read_picks(spec.picks, micrograph_shape=known)
     truth = with_pixel_sizes(read_picks(spec.truth, micrograph_shape=known), headers)
-    outcome = evaluate(picks, truth, spec=spec.settings(), shapes=shapes)
+    settings = dataclasses.replace(spec.settings(), threshold=_threshold(spec))
+    outcome = evaluate(picks, truth, spec=settings, shapes=shapes)
     out = Path(spec.out)
     _provenance.write(out, spec)
     _write(out, outcome)
     print(summary_text(outcome.metrics))
     return 1 if problems else 0
+
+
+def _threshold(spec: EvaluateExperimentSpec) -> float | None:
+    """Return the threshold given, else the one that the picks were chosen with, unless the protocol finds its own."""
+    if spec.threshold is not None or PROTOCOLS[spec.protocol].headline != "all":
+        return spec.threshold
+    return threshold_beside(spec.picks)
 
 
 def _write(out: Path, outcome: Evaluation) -> None:

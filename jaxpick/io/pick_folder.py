@@ -224,6 +224,15 @@ class PickFolder:
         return self.path / "pictures" / f"{stem(name)}.jpg"
 
 
+def threshold_beside(picks: str | Path) -> float | None:
+    """Return the threshold that picks were chosen with, for a `picks.csv` of a folder of picks; else None."""
+    path = Path(picks)
+    if path.name != f"{TOTAL}.csv":
+        return None
+    value = _read_json(path.with_name("pick.json")).get("threshold")
+    return float(value) if isinstance(value, int | float) else None
+
+
 def _fingerprint(source: Path) -> list[int]:
     status = source.stat()
     return [status.st_size, status.st_mtime_ns]

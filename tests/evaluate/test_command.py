@@ -9,7 +9,7 @@ import pytest
 from experiments._hydra import compose
 from experiments._plot import precision_recall
 from experiments.evaluate import EvaluateExperimentSpec, run
-from jaxpick.io.coordinates import write_picks
+from jaxpick.io.coordinates import read_picks, write_picks
 from jaxpick.io.files import InputError
 from jaxpick.io.nouns import make_picks
 from jaxpick.spec import SpecError
@@ -67,6 +67,19 @@ def test_settings_reach_the_library(folder):
     metrics = json.loads((folder / "out" / "metrics.json").read_text())
     assert metrics["protocol"] == "topaz_ap" and metrics["at_threshold"] == "given"
     assert metrics["picked"] == 2 and metrics["match_radius_angstrom"] == 5.0
+
+
+@pytest.mark.parametrize(
+    ("changes", "picked"), [({}, 2), ({"threshold": 0.7}, 4), ({"protocol": "deepem_f2"}, 4)]
+)
+def test_all_candidates_of_a_folder_of_picks_count_at_its_threshold(folder, changes, picked):
+    """A threshold that is given counts more, and so does that of a protocol which finds its own."""
+    write_picks(read_picks(folder / "picks.star"), folder / "picks.csv")
+    (folder / "pick.json").write_text('{"threshold": 0.85}')
+    run(composed(folder, picks=folder / "picks.csv", **changes))
+    metrics = json.loads((folder / "out" / "metrics.json").read_text())
+    assert metrics["picked"] == picked
+    assert metrics["thresholds"]["all"]["picked"] == 6
 
 
 def test_micrographs_tell_their_size(folder):
