@@ -12,11 +12,10 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float
 
-from jaxpick.io.nouns import Micrograph, Picks, make_picks
-from jaxpick.picking.dense import inside_margin, pad_to_step
+from jaxpick.picking.method_picker import Found, MethodPicker
 from jaxpick.picking.suppression import suppress_exact
-from jaxpick.picking.tiles import score_tiled
-from jaxpick.preprocess.prepare import PreprocessSpec, prepare
+from jaxpick.picking.tiles import score_padded
+from jaxpick.preprocess.prepare import PreprocessSpec
 from jaxpick.preprocess.working import WorkingImage
 from jaxpick.spec import require
 from jaxpick.typing import Images
@@ -48,63 +47,32 @@ class TopazDecodeSpec:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class TopazPicker:
-    """A picker made of a jitted network; see `jaxpick.picking.picker.Picker`.
+class TopazPicker(MethodPicker):
+    """A picker made of a jitted network.
 
     Attributes:
-        name: of the method.
         score: working images (batch, y, x) -> logits of the same shape, zeros beyond, jitted.
         reach_px: how far from a pixel an input moves its score.
         stride_multiple: total stride of the network.
-        working: how working images are made.
-        decode: how maps become picks.
-        diameter_angstrom: of the particle.
-        margin_angstrom: no picks this close to the border.
     """
 
-    name: str
+    working: PreprocessSpec
+    decode: TopazDecodeSpec
     score: Callable[[Images], Images]
     reach_px: int
     stride_multiple: int
-    working: PreprocessSpec
-    decode: TopazDecodeSpec
-    diameter_angstrom: float
-    margin_angstrom: float = 0.0
-
-    @property
-    def threshold(self) -> float:
-        """Log odds of a pick."""
-        return self.decode.threshold
-
-    def choose_threshold(self, scores: Float[np.ndarray, " pick"]) -> float:
-        """Return the log odds of a pick, the same for any data set."""
-        return self.decode.threshold
-
-    def prepare(self, micrograph: Micrograph) -> WorkingImage:
-        """Make the working image of a micrograph."""
-        return prepare(micrograph, self.diameter_angstrom, self.working)
 
     def score_map(self, image: Float[np.ndarray, "y x"]) -> Float[np.ndarray, "y x"]:
         """Score every pixel of a working image; beyond its border the network sees the background's mean, 0."""
-        padded, tile = pad_to_step(image), self.decode.tile_px
-        scored = score_tiled(self.score, padded, tile, self.reach_px, self.stride_multiple)
-        return scored[: image.shape[0], : image.shape[1]]
+        tile = self.decode.tile_px
+        return score_padded(self.score, image, tile, self.reach_px, self.stride_multiple)
 
-    def candidates(self, working: WorkingImage) -> Picks:
-        """Return all candidates of a working image in micrograph pixels, best first."""
+    def find(self, working: WorkingImage) -> Found:
+        """Return the highest pixels, each with its disc taken from those below."""
         distance_angstrom = self.decode.distance_diameters * self.diameter_angstrom
         radius_px = distance_angstrom / working.pixel_size_angstrom
         score_map = self.score_map(np.asarray(working.image))
         lowest = self.decode.candidate_threshold
         centre_yx, score = suppress_exact(score_map, radius_px, lowest, window_px=1)
-        y, x = working.coordinates.to_micrograph(*centre_yx.astype(np.float64).T)
-        picks = make_picks(
-            working.micrograph,
-            x,
-            y,
-            score,
-            self.diameter_angstrom,
-            pixel_size_angstrom=working.micrograph_pixel_size_angstrom,
-            method=self.name,
-        )
-        return picks.select(inside_margin(picks, working, self.margin_angstrom))
+        y, x = centre_yx.astype(np.float64).T
+        return Found(y, x, score)

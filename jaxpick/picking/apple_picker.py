@@ -14,12 +14,11 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy import ndimage
 
-from jaxpick.io.nouns import Micrograph, Picks, make_picks
 from jaxpick.numerics.windows import correlation_responses, moments, window_grid
 from jaxpick.picking.apple_objects import ObjectLimits, object_centres
-from jaxpick.picking.dense import inside_margin
+from jaxpick.picking.method_picker import Found, MethodPicker
 from jaxpick.picking.window_classifier import decide, fit
-from jaxpick.preprocess.shrunk import ShrunkSpec, make_shrunk_image
+from jaxpick.preprocess.shrunk import ShrunkSpec
 from jaxpick.preprocess.working import WorkingImage
 from jaxpick.spec import require
 
@@ -66,6 +65,11 @@ class AppleDecodeSpec:
         )
         require(0 <= self.overlap < 1, "overlap", self.overlap, "0 to 1")
 
+    @property
+    def threshold(self) -> float:
+        """Every object that is left is a pick."""
+        return 0.0
+
 
 class Classified(NamedTuple):
     """What is known of the window whose corner is each pixel.
@@ -80,38 +84,14 @@ class Classified(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ApplePicker:
-    """The APPLE picker; see `jaxpick.picking.picker.Picker`.
+class ApplePicker(MethodPicker):
+    """The APPLE picker; the diameter is its particle size s."""
 
-    Attributes:
-        name: of the method.
-        working: how working images are made.
-        decode: the numbers of the search.
-        diameter_angstrom: of the particle: its size s.
-        margin_angstrom: no picks this close to the border.
-    """
-
-    name: str
     working: ShrunkSpec
     decode: AppleDecodeSpec
-    diameter_angstrom: float
-    margin_angstrom: float = 0.0
 
-    @property
-    def threshold(self) -> float:
-        """Every object that is left is a pick."""
-        return 0.0
-
-    def choose_threshold(self, scores: Float[np.ndarray, " pick"]) -> float:
-        """Return the score of a pick, the same for any data set."""
-        return self.threshold
-
-    def prepare(self, micrograph: Micrograph) -> WorkingImage:
-        """Make the working image of a micrograph."""
-        return make_shrunk_image(micrograph, self.diameter_angstrom, self.working)
-
-    def candidates(self, working: WorkingImage) -> Picks:
-        """Return all objects in micrograph pixels, best first."""
+    def find(self, working: WorkingImage) -> Found:
+        """Return the centres of all objects."""
         image, first = np.asarray(working.image), 0
         if self.decode.crop == "released":
             image, first = _released_part(image, working)
@@ -119,14 +99,14 @@ class ApplePicker:
         shrink = working.pixel_size_angstrom / working.micrograph_pixel_size_angstrom
         side = window_side(size_px, shrink, self.decode)
         if min(image.shape) < 2 * side:
-            return _as_picks(np.zeros((0, 2)), np.zeros(0), working, self)
+            return Found(np.zeros(0), np.zeros(0), np.zeros(0))
         found = classify(image, side, round(self.decode.container_px / shrink), self.decode)
         centres = object_centres(found.decision > 0, limits(size_px, shrink, self.decode))
         corner = np.round(centres).astype(int)
         score = found.matched[corner[:, 0], corner[:, 1]]
         order = np.argsort(-score, kind="stable")
-        centres = centres[order] + (side - 1) / 2 + first
-        return _as_picks(centres, score[order], working, self)
+        y, x = (centres[order] + (side - 1) / 2 + first).T
+        return Found(y, x, score[order])
 
 
 def window_side(size_px: float, shrink: float, decode: AppleDecodeSpec) -> int:
@@ -223,22 +203,3 @@ def _released_part(
     side = int((min(working.micrograph_shape) - sum(_RELEASED_BORDER_PX)) / shrink)
     side = max(side, 0)
     return image[first : first + side, first : first + side], first
-
-
-def _as_picks(
-    centre_yx: Float[np.ndarray, "pick 2"],
-    score: Float[np.ndarray, " pick"],
-    working: WorkingImage,
-    picker: ApplePicker,
-) -> Picks:
-    y, x = working.coordinates.to_micrograph(centre_yx[:, 0], centre_yx[:, 1])
-    picks = make_picks(
-        working.micrograph,
-        x,
-        y,
-        score,
-        picker.diameter_angstrom,
-        pixel_size_angstrom=working.micrograph_pixel_size_angstrom,
-        method=picker.name,
-    )
-    return picks.select(inside_margin(picks, working, picker.margin_angstrom))

@@ -14,15 +14,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float
 
-from jaxpick.io.nouns import Micrograph, Picks, make_picks
 from jaxpick.numerics.fourier import fourier_pad
 from jaxpick.picking.blobs import Blobs, BlobSpec, locate
-from jaxpick.picking.dense import inside_margin
 from jaxpick.picking.dust import DustSpec, clean_mask, inside_mask
-from jaxpick.picking.mass_threshold import MassCut, MassSpec, find_mass_cut
+from jaxpick.picking.mass_threshold import MassSpec, find_mass_cut
+from jaxpick.picking.method_picker import Found, MethodPicker
 from jaxpick.picking.tiles import score_tiled
 from jaxpick.preprocess.parsed import mask_and_standardise
-from jaxpick.preprocess.prepare import KnownPixelSpec, nominal_pixel_angstrom, prepare
+from jaxpick.preprocess.prepare import KnownPixelSpec, nominal_pixel_angstrom
 from jaxpick.preprocess.working import WorkingImage
 from jaxpick.spec import require
 from jaxpick.typing import Images
@@ -69,44 +68,35 @@ class BlobDecodeSpec:
         require(edge_cut >= 0, "edge_cut_angstrom", edge_cut, "0 or above")
         require(1 <= self.upsample <= 8, "upsample", self.upsample, "1 to 8")
 
+    @property
+    def threshold(self) -> float | None:
+        """Mass of a pick if it was given, else None."""
+        return None if self.mass.cutoff is None else self.mass_above(np.zeros(0))
+
+    def mass_above(self, masses: Float[np.ndarray, " pick"]) -> float:
+        """Return the smallest mass that is kept: the cut keeps what is heavier, picks are at or above a threshold."""
+        return float(np.nextafter(find_mass_cut(masses, self.mass).threshold, np.inf))
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class BlobPicker:
-    """A picker made of a jitted network and PARSED's blobs; see `jaxpick.picking.picker.Picker`.
+class BlobPicker(MethodPicker):
+    """A picker made of a jitted network and PARSED's blobs; the diameter is the aperture.
 
     Attributes:
-        name: of the method.
         score: working images (batch, y, x) -> segmentation maps of the same shape, 0 or above, jitted.
         reach_px: how far from a pixel an input moves its score.
         stride_multiple: total stride of the network.
-        working: how working images are made.
-        decode: how segmentation maps become picks.
-        diameter_angstrom: of the particle: the aperture.
-        margin_angstrom: no picks this close to the border.
     """
 
-    name: str
+    working: KnownPixelSpec
+    decode: BlobDecodeSpec
     score: Callable[[Images], Images]
     reach_px: int
     stride_multiple: int
-    working: KnownPixelSpec
-    decode: BlobDecodeSpec
-    diameter_angstrom: float
-    margin_angstrom: float = 0.0
-
-    @property
-    def threshold(self) -> float | None:
-        """Mass of a pick if it was given, else None: `choose_threshold` finds it."""
-        mass = self.decode.mass
-        return None if mass.cutoff is None else at_least(find_mass_cut(np.zeros(0), mass))
 
     def choose_threshold(self, scores: Float[np.ndarray, " pick"]) -> float:
         """Return the mass of a pick, given the masses of a whole data set (Fig. S4)."""
-        return at_least(find_mass_cut(np.asarray(scores, np.float64), self.decode.mass))
-
-    def prepare(self, micrograph: Micrograph) -> WorkingImage:
-        """Make the working image of a micrograph."""
-        return prepare(micrograph, self.diameter_angstrom, self.working)
+        return self.decode.mass_above(np.asarray(scores, np.float64))
 
     def segment(self, working: WorkingImage) -> Float[np.ndarray, "y x"]:
         """Return the segmentation map of a working image, 0 in dust and in the edge cut."""
@@ -125,22 +115,12 @@ class BlobPicker:
         normal = (image - image.mean()) / max(float(image.std()), 1e-12)
         return clean_mask(normal, pixel, self.aperture_angstrom, self.decode.dust, edge_cut)
 
-    def candidates(self, working: WorkingImage) -> Picks:
-        """Return all blobs in micrograph pixels, heaviest first; their mass is their score."""
+    def find(self, working: WorkingImage) -> Found:
+        """Return all blobs, heaviest first; their mass is their score."""
         blobs = find_blobs(self.segment(working), self.blob_spec(working), self.decode)
         blobs = blobs.select(np.argsort(-blobs.mass, kind="stable"))
-        y, x = working.coordinates.to_micrograph(blobs.y, blobs.x)
-        picks = make_picks(
-            working.micrograph,
-            x,
-            y,
-            blobs.mass,
-            self.diameter_angstrom,
-            pixel_size_angstrom=working.micrograph_pixel_size_angstrom,
-            method=self.name,
-            extra={name: getattr(blobs, name) for name in EXTRA},
-        )
-        return picks.select(inside_margin(picks, working, self.margin_angstrom))
+        extra = {name: getattr(blobs, name) for name in EXTRA}
+        return Found(blobs.y, blobs.x, blobs.mass, extra=extra)
 
     @property
     def aperture_angstrom(self) -> float:
@@ -180,8 +160,3 @@ def enhance(score_map: Float[np.ndarray, "y x"]) -> Float[np.ndarray, "y x"]:
     if not len(positive):
         return score_map
     return score_map / np.float32(positive.mean() + 3 * positive.std())
-
-
-def at_least(cut: MassCut) -> float:
-    """Return the smallest mass that is kept: the cut keeps what is heavier, picks are at or above a threshold."""
-    return float(np.nextafter(cut.threshold, np.inf))

@@ -13,10 +13,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from jaxpick.io.nouns import Micrograph, Picks, make_picks
 from jaxpick.numerics.boxes import greedy_by_overlap
-from jaxpick.picking.dense import inside_margin, pad_to_step
-from jaxpick.preprocess.prepare import PreprocessSpec, prepare
+from jaxpick.picking.method_picker import Found, MethodPicker
+from jaxpick.picking.tiles import pad_to_step
+from jaxpick.preprocess.prepare import PreprocessSpec
 from jaxpick.preprocess.working import WorkingImage
 from jaxpick.spec import require
 
@@ -60,40 +60,19 @@ class BoxDecodeSpec:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class BoxPicker:
-    """A picker made of a jitted detector; see `jaxpick.picking.picker.Picker`.
+class BoxPicker(MethodPicker):
+    """A picker made of a jitted detector; the diameter is the side of the boxes written.
 
     Attributes:
-        name: of the method.
         detect: working images -> boxes in working pixels and confidences of each cell, jitted.
-        working: how working images are made.
-        decode: how boxes become picks.
-        diameter_angstrom: of the particle as the user gives it: the side of the boxes written.
-        margin_angstrom: no picks this close to the border.
     """
 
-    name: str
-    detect: Detect
     working: PreprocessSpec
     decode: BoxDecodeSpec
-    diameter_angstrom: float
-    margin_angstrom: float = 0.0
+    detect: Detect
 
-    @property
-    def threshold(self) -> float:
-        """Confidence of a pick."""
-        return self.decode.threshold
-
-    def choose_threshold(self, scores: Float[np.ndarray, " pick"]) -> float:
-        """Return the confidence of a pick, the same for any data set."""
-        return self.decode.threshold
-
-    def prepare(self, micrograph: Micrograph) -> WorkingImage:
-        """Make the working image of a micrograph."""
-        return prepare(micrograph, self.diameter_angstrom, self.working)
-
-    def candidates(self, working: WorkingImage) -> Picks:
-        """Return all candidates of a working image in micrograph pixels, best first.
+    def find(self, working: WorkingImage) -> Found:
+        """Return the boxes that no better one overlaps.
 
         Beyond the border the network sees the image's mean, 0. `diameter_angstrom` is the mean side
         of each box, the extra columns `box_width_px` and `box_height_px` the box that users cut.
@@ -104,20 +83,11 @@ class BoxPicker:
         kept = (score >= self.decode.candidate_threshold) & self._has_size(boxes, working)
         kept &= np.all(boxes[:, :2] < np.array(working.image.shape) - 0.5, axis=1)
         found, score = suppress_boxes(boxes[kept], score[kept], self.decode.overlap_limit)
-        y, x = working.coordinates.to_micrograph(*found[:, :2].T.astype(np.float64))
         own_px = working.micrograph_pixel_size_angstrom
         box = np.full(len(score), self.diameter_angstrom / own_px)
-        picks = make_picks(
-            working.micrograph,
-            x,
-            y,
-            score,
-            _diameters_px(found, working) * own_px,
-            pixel_size_angstrom=own_px,
-            method=self.name,
-            extra={"box_width_px": box, "box_height_px": box.copy()},
-        )
-        return picks.select(inside_margin(picks, working, self.margin_angstrom))
+        extra = {"box_width_px": box, "box_height_px": box.copy()}
+        y, x = found[:, :2].T.astype(np.float64)
+        return Found(y, x, score, _diameters_px(found, working) * own_px, extra)
 
     def _has_size(self, boxes: HostBoxes, working: WorkingImage) -> Bool[np.ndarray, " box"]:
         own_px = working.micrograph_pixel_size_angstrom

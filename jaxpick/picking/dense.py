@@ -14,24 +14,18 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Float, Int
 
-from jaxpick.io.nouns import Micrograph, Picks, make_picks
-from jaxpick.numerics.peaks import refine_parabola
+from jaxpick.io.nouns import Micrograph
 from jaxpick.picking.discount import NoiseSpec, discount
+from jaxpick.picking.method_picker import Found, MethodPicker, usable_part
 from jaxpick.picking.scales import make_coarser, resize_map
-from jaxpick.picking.suppression import suppress_complete
-from jaxpick.picking.tiles import score_tiled
-from jaxpick.preprocess.borders import Box
+from jaxpick.picking.suppression import refine_peaks, suppress_complete
+from jaxpick.picking.tiles import pad_to_step, score_padded
 from jaxpick.preprocess.prepare import PreprocessSpec, prepare
 from jaxpick.preprocess.working import WorkingImage
 from jaxpick.spec import require
 from jaxpick.typing import Image, Images
-
-# Working images and lists of picks are padded to multiples of these, so that mixed sizes share few
-# compiled programs.
-SHAPE_STEP_PX = 64
-PICKS_STEP = 1024
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -52,7 +46,7 @@ class DecodeSpec:
 
     kind: Literal["peaks"] = "peaks"
     threshold: float = 0.3
-    candidate_threshold: float = 0.01
+    candidate_threshold: float = 0.001
     aperture_diameters: float = 0.2
     distance_diameters: float = 0.5
     scales: tuple[float, ...] = (1.0,)
@@ -84,37 +78,20 @@ class DecodeSpec:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class DensePicker:
-    """A picker made of a jitted network; see `jaxpick.picking.picker.Picker`.
+class DensePicker(MethodPicker):
+    """A picker made of a jitted network.
 
     Attributes:
-        name: of the method.
         score: working images (batch, y, x) -> probabilities of the same shape, jitted.
         reach_px: how far from a pixel an input moves its score.
         stride_multiple: total stride of the network.
-        working: how working images are made.
-        decode: how score maps become picks.
-        diameter_angstrom: of the particle.
-        margin_angstrom: no picks this close to the border.
     """
 
-    name: str
+    working: PreprocessSpec
+    decode: DecodeSpec
     score: Callable[[Images], Images]
     reach_px: int
     stride_multiple: int
-    working: PreprocessSpec
-    decode: DecodeSpec
-    diameter_angstrom: float
-    margin_angstrom: float = 0.0
-
-    @property
-    def threshold(self) -> float:
-        """Score of a pick."""
-        return self.decode.threshold
-
-    def choose_threshold(self, scores: Float[np.ndarray, " pick"]) -> float:
-        """Return the score of a pick, the same for any data set."""
-        return self.decode.threshold
 
     def prepare(self, micrograph: Micrograph) -> WorkingImage:
         """Make the working image of a micrograph, at the finest scale."""
@@ -122,14 +99,8 @@ class DensePicker:
 
     def score_map(self, image: Float[np.ndarray, "y x"]) -> Float[np.ndarray, "y x"]:
         """Score every pixel of a working image; beyond its border the network sees its mean, 0."""
-        scored = score_tiled(
-            self.score,
-            pad_to_step(image),
-            self.decode.tile_px,
-            self.reach_px,
-            self.stride_multiple,
-        )
-        return scored[: image.shape[0], : image.shape[1]]
+        tile = self.decode.tile_px
+        return score_padded(self.score, image, tile, self.reach_px, self.stride_multiple)
 
     def score_scales(self, working: WorkingImage) -> Float[np.ndarray, "y x"]:
         """Score every pixel of a working image at each scale, and return the mean."""
@@ -142,25 +113,14 @@ class DensePicker:
             total = total + resize_map(scored, coarse.coordinates, image.shape)
         return total / len(self.decode.scales)
 
-    def candidates(self, working: WorkingImage) -> Picks:
-        """Return all candidates of a working image in micrograph pixels, best first."""
+    def find(self, working: WorkingImage) -> Found:
+        """Return the peaks of the score map, discounted by what noise gives."""
         diameter_px = self.diameter_angstrom / working.pixel_size_angstrom
-        score_map = self.score_scales(working)
-        y, x, score = decode(score_map, diameter_px, self.decode)
+        y, x, score = decode(self.score_scales(working), diameter_px, self.decode)
         first_y, end_y, first_x, end_x = usable_part(working)
         micrograph_px = self.diameter_angstrom / working.micrograph_pixel_size_angstrom
         area = (end_y - first_y) * (end_x - first_x) / micrograph_px**2
-        y, x = working.coordinates.to_micrograph(y, x)
-        picks = make_picks(
-            working.micrograph,
-            x,
-            y,
-            discount(score, area, self.decode.noise),
-            self.diameter_angstrom,
-            pixel_size_angstrom=working.micrograph_pixel_size_angstrom,
-            method=self.name,
-        )
-        return picks.select(inside_margin(picks, working, self.margin_angstrom))
+        return Found(y, x, discount(score, area, self.decode.noise))
 
 
 def decode(
@@ -174,13 +134,8 @@ def decode(
     centre_yx, score = suppress_complete(
         mass, spec.distance_diameters * diameter_px, spec.candidate_threshold
     )
-    refined = _refine(mass, centre_yx)
+    refined = refine_peaks(mass, centre_yx)
     return refined[:, 0], refined[:, 1], score.astype(np.float64)
-
-
-def pad_to_step(image: Float[np.ndarray, "y x"]) -> Float[np.ndarray, "padded_y padded_x"]:
-    """Append zeros up to multiples of the shape step."""
-    return np.pad(image, [(0, -size % SHAPE_STEP_PX) for size in image.shape])
 
 
 @partial(jax.jit, static_argnames="radius_px")
@@ -212,29 +167,3 @@ def aperture_mean(
         return total / area
     inside_y, inside_x = jnp.arange(height) < extent[0], jnp.arange(width) < extent[1]
     return jnp.where(inside_y[:, None] & inside_x[None, :], total / area, 0.0)
-
-
-def _refine(image: Image, centre_yx: Float[np.ndarray, "pick 2"]) -> Float[np.ndarray, "pick 2"]:
-    """Refine peaks by parabolas, their number padded so that few programs are compiled."""
-    count = len(centre_yx)
-    padded = np.pad(centre_yx.astype(np.float32), ((0, -count % PICKS_STEP), (0, 0)))
-    refined = _refine_parabola(image, jnp.asarray(padded))
-    return np.asarray(refined)[:count].astype(np.float64)
-
-
-_refine_parabola = jax.jit(refine_parabola)
-
-
-def usable_part(working: WorkingImage) -> Box:
-    """Return the rows and columns of the micrograph that may hold picks."""
-    return working.usable or (0, working.micrograph_shape[0], 0, working.micrograph_shape[1])
-
-
-def inside_margin(
-    picks: Picks, working: WorkingImage, margin_angstrom: float
-) -> Bool[np.ndarray, " pick"]:
-    """Return which picks lie in the usable part of the micrograph and keep a distance from its border."""
-    margin_px = margin_angstrom / working.micrograph_pixel_size_angstrom
-    first_y, end_y, first_x, end_x = usable_part(working)
-    inside = (picks.x >= first_x + margin_px) & (picks.x <= end_x - 1 - margin_px)
-    return inside & (picks.y >= first_y + margin_px) & (picks.y <= end_y - 1 - margin_px)

@@ -18,14 +18,15 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
-from jaxpick.io.nouns import Micrograph, Picks, make_picks
+from jaxpick.io.nouns import Micrograph
 from jaxpick.numerics.fourier import filter_image
 from jaxpick.numerics.grids import frequency_grid
 from jaxpick.numerics.laplacian import best_response
 from jaxpick.physics.ctf import Optics, aberration_phase, amplitude_contrast_angle
-from jaxpick.picking.dense import inside_margin
 from jaxpick.picking.known_optics import KnownOptics, optics_of
-from jaxpick.preprocess.standardised import StandardisedSpec, make_standardised_image
+from jaxpick.picking.method_picker import Found, MethodPicker
+from jaxpick.preprocess.prepare import prepare
+from jaxpick.preprocess.standardised import StandardisedSpec
 from jaxpick.preprocess.working import WorkingImage
 from jaxpick.spec import require
 from jaxpick.typing import Image, Scalar
@@ -64,6 +65,11 @@ class LogDecodeSpec:
         allowed = distance is None or 0 < distance <= 2
         require(allowed, "distance_diameters", distance, "above 0, at most 2")
 
+    @property
+    def threshold(self) -> float:
+        """Standard deviations above the mean figure of merit."""
+        return self.adjust_threshold
+
 
 class Responses(NamedTuple):
     """Figures of merit of a working image, and what RELION's thresholds are counted in."""
@@ -75,51 +81,33 @@ class Responses(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class LogPicker:
-    """RELION's LoG picker; see `jaxpick.picking.picker.Picker`.
+class LogPicker(MethodPicker):
+    """RELION's LoG picker.
 
     Attributes:
-        name: of the method.
-        working: how working images are made.
-        decode: which maxima are picks.
         range_angstrom: least and largest diameter of a particle.
         search_factor: diameters up to this many times the largest are tried, and down to a fifth
             of the least (`--Log_max_search`).
-        diameter_angstrom: of the particle.
-        margin_angstrom: no picks this close to the border.
         optics: divide by their contrast transfer up to its first peak (`--LoG_use_ctf`); None does
             not.
     """
 
-    name: str
     working: StandardisedSpec
     decode: LogDecodeSpec
     range_angstrom: tuple[float, float]
     search_factor: float
-    diameter_angstrom: float
-    margin_angstrom: float = 0.0
     optics: KnownOptics = None
 
-    @property
-    def threshold(self) -> float:
-        """Standard deviations above the mean figure of merit."""
-        return self.decode.adjust_threshold
-
-    def choose_threshold(self, scores: Float[np.ndarray, " pick"]) -> float:
-        """Return the score of a pick, the same for any data set."""
-        return self.decode.adjust_threshold
-
     def prepare(self, micrograph: Micrograph) -> WorkingImage:
-        """Make the working image of a micrograph.
+        """Make the working image of a micrograph, which the least diameter has to fit."""
+        return prepare(micrograph, self.range_angstrom[0], self.working)
+
+    def find(self, working: WorkingImage) -> Found:
+        """Return all maxima above 0.
 
         Raises:
-            InputError: when its optics are not known, or the diameter does not fit it.
+            InputError: when the micrograph's optics are not known.
         """
-        optics_of(self.optics, micrograph.name)
-        return make_standardised_image(micrograph, self.range_angstrom[0], self.working)
-
-    def candidates(self, working: WorkingImage) -> Picks:
-        """Return all maxima above 0 in micrograph pixels, best first."""
         found = self.responses(working)
         merit, diameter = found.figure_of_merit, found.best_diameter_angstrom
         clears = (diameter + self.range_angstrom[0]) / 2 * self.decode.neighbour
@@ -128,21 +116,11 @@ class LogPicker:
             clears = np.full_like(diameter, distance)
         y, x = greedy_maxima(merit, clears / working.pixel_size_angstrom)
         score = (merit[y, x] - found.mean) / max(found.deviation, 1e-12)
-        micrograph_y, micrograph_x = working.coordinates.to_micrograph(
-            y.astype(np.float64), x.astype(np.float64)
-        )
-        picks = make_picks(
-            working.micrograph,
-            micrograph_x,
-            micrograph_y,
-            score,
-            diameter[y, x].astype(np.float64),
-            pixel_size_angstrom=working.micrograph_pixel_size_angstrom,
-            method=self.name,
-            extra={"figure_of_merit": merit[y, x].astype(np.float64)},
-        )
-        picks = picks.select(score <= self.decode.upper_threshold)
-        return picks.select(inside_margin(picks, working, self.margin_angstrom))
+        wanted = score <= self.decode.upper_threshold
+        y, x, score = y[wanted], x[wanted], score[wanted]
+        size, raw = diameter[y, x].astype(np.float64), merit[y, x].astype(np.float64)
+        places = (y.astype(np.float64), x.astype(np.float64))
+        return Found(*places, score, size, {"figure_of_merit": raw})
 
     def responses(self, working: WorkingImage) -> Responses:
         """Return figures of merit with a border of half the least diameter cleared.

@@ -10,7 +10,7 @@ import numpy as np
 
 from jaxpick.io.nouns import Picks
 from jaxpick.io.pick_folder import PickFolder
-from jaxpick.picking.picker import Job, Picker, pick_files
+from jaxpick.picking.picker import ChoosesThreshold, Job, Picker, pick_files
 from jaxpick.preprocess.working import WorkingImage
 
 
@@ -69,7 +69,7 @@ def settle_threshold(folder: PickFolder, picker: Picker, found: Mapping[str, Pic
 
     The STAR files that had to wait for it are written.
     """
-    if folder.threshold is not None:
+    if folder.threshold is not None or not isinstance(picker, ChoosesThreshold):
         return folder
     scores = np.concatenate([np.zeros(0), *(picks.score for picks in found.values())])
     folder = dataclasses.replace(folder, threshold=picker.choose_threshold(scores))

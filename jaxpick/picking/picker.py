@@ -26,25 +26,35 @@ class Picker(Protocol):
 
     Attributes:
         name: the method's name, written into the picks.
-        threshold: the score from which a candidate counts as a pick unless the user says otherwise; None where
-            `choose_threshold` finds it once all micrographs are scored.
+        threshold: the score from which a candidate counts as a pick unless the user says otherwise; None for one that
+            is found once all micrographs are scored (`ChoosesThreshold`).
         diameter_angstrom: of the particle.
     """
 
-    name: str
-    threshold: float | None
-    diameter_angstrom: float
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def threshold(self) -> float | None: ...
+
+    @property
+    def diameter_angstrom(self) -> float: ...
 
     def prepare(self, micrograph: Micrograph) -> WorkingImage:
         """Turn a micrograph into the method's working image."""
         ...
 
-    def choose_threshold(self, scores: Float[np.ndarray, " pick"]) -> float:
-        """Return the score of a pick, given those of all candidates of a whole data set."""
-        ...
-
     def candidates(self, working: WorkingImage) -> Picks:
         """Return all candidates, in micrograph pixels, best first, far below the threshold too."""
+        ...
+
+
+@runtime_checkable
+class ChoosesThreshold(Protocol):
+    """A picker whose threshold depends on the whole data set."""
+
+    def choose_threshold(self, scores: Float[np.ndarray, " pick"]) -> float:
+        """Return the score of a pick, given those of all candidates of a whole data set."""
         ...
 
 
@@ -113,6 +123,6 @@ def pick_files(
 def _finish(job: Job, future: "concurrent.futures.Future[WorkingImage]", picker: Picker) -> Outcome:
     try:
         working = future.result()
+        return Outcome(job, working, picker.candidates(working), "")
     except (InputError, OSError) as error:
         return Outcome(job, None, None, str(error))
-    return Outcome(job, working, picker.candidates(working), "")

@@ -16,10 +16,17 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 from scipy import ndimage
 
-from jaxpick.numerics.peaks import greedy_by_distance, local_maxima, strongest
+from jaxpick.numerics.peaks import (
+    greedy_by_distance,
+    local_maxima,
+    refine_parabola,
+    strongest,
+)
 from jaxpick.typing import Image, Scalar
 
 CHUNK = 2048  # candidates looked at together on the host
+# Lists of picks are padded to multiples of this, so that few programs are compiled.
+PICKS_STEP = 1024
 
 
 @functools.partial(jax.jit, static_argnames=("capacity", "window_px"))
@@ -111,6 +118,18 @@ def suppress_complete(
     centre_yx, score, valid = suppress(score_map, radius_px, threshold, capacity, window_px)
     kept = np.asarray(valid)
     return np.asarray(centre_yx)[kept], np.asarray(score)[kept]
+
+
+def refine_peaks(
+    score_map: Image, centre_yx: Float[np.ndarray, "pick 2"]
+) -> Float[np.ndarray, "pick 2"]:
+    """Return whole-pixel peaks moved to a fraction of a pixel by parabolas, float64."""
+    count = len(centre_yx)
+    padded = np.pad(centre_yx.astype(np.float32), ((0, -count % PICKS_STEP), (0, 0)))
+    return np.asarray(_refine_parabola(score_map, jnp.asarray(padded)))[:count].astype(np.float64)
+
+
+_refine_parabola = jax.jit(refine_parabola)
 
 
 def _local_maxima(image: Float[np.ndarray, "y x"], window_px: int) -> Bool[np.ndarray, "y x"]:

@@ -8,7 +8,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxpick.io.nouns import Micrograph, Picks, make_picks
 from jaxpick.numerics.fourier import filter_image
 from jaxpick.numerics.grids import frequency_grid
 from jaxpick.numerics.normalised_correlation import (
@@ -17,16 +16,14 @@ from jaxpick.numerics.normalised_correlation import (
     correlation_at,
     normalised_templates,
 )
-from jaxpick.numerics.peaks import refine_parabola
 from jaxpick.physics.ctf import Optics, contrast_transfer
-from jaxpick.picking.dense import PICKS_STEP, inside_margin, pad_to_step
 from jaxpick.picking.known_optics import KnownOptics, optics_of
-from jaxpick.picking.suppression import suppress_complete
-from jaxpick.preprocess.working import WorkingImage, WorkingSpec, make_working_image
+from jaxpick.picking.method_picker import Found, MethodPicker
+from jaxpick.picking.suppression import refine_peaks, suppress_complete
+from jaxpick.picking.tiles import pad_to_step
+from jaxpick.preprocess.working import WorkingImage, WorkingSpec
 from jaxpick.spec import require
 from jaxpick.typing import HostImage
-
-_refine_parabola = jax.jit(refine_parabola)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -71,77 +68,37 @@ class Templates:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class TemplatePicker:
-    """A template picker; see `jaxpick.picking.picker.Picker`.
+class TemplatePicker(MethodPicker):
+    """A template picker.
 
     Attributes:
-        name: of the method.
         templates: views of the particle.
         optics: the microscope's state; None for contrast that keeps its sign at all frequencies
             (protein dark).
-        working: how working images are made.
-        decode: which peaks are picks.
-        diameter_angstrom: of the particle.
-        margin_angstrom: no picks this close to the border.
     """
 
-    name: str
-    templates: Templates
-    optics: KnownOptics
     working: WorkingSpec
     decode: TemplateDecodeSpec
-    diameter_angstrom: float
-    margin_angstrom: float = 0.0
+    templates: Templates
+    optics: KnownOptics
 
-    @property
-    def threshold(self) -> float:
-        """Correlation of a pick."""
-        return self.decode.threshold
-
-    def choose_threshold(self, scores: Float[np.ndarray, " pick"]) -> float:
-        """Return the score of a pick, the same for any data set."""
-        return self.decode.threshold
-
-    def prepare(self, micrograph: Micrograph) -> WorkingImage:
-        """Make the working image of a micrograph.
+    def find(self, working: WorkingImage) -> Found:
+        """Return all peaks with the pose of their best template.
 
         Raises:
-            InputError: when its optics are not known, or the diameter does not fit it.
+            InputError: when the micrograph's optics are not known.
         """
-        optics_of(self.optics, micrograph.name)
-        return make_working_image(
-            micrograph.image,
-            micrograph.pixel_size_angstrom,
-            self.diameter_angstrom,
-            micrograph.name,
-            self.working,
-        )
-
-    def candidates(self, working: WorkingImage) -> Picks:
-        """Return all peaks in micrograph pixels with the pose of their best template, best first."""
-        offsets = self.templates.offsets
         templates = self.filtered(working.micrograph)
         image = np.asarray(working.image)
         score_map = self.score_map(image, templates)
         diameter_px = self.diameter_angstrom / self.templates.pixel_angstrom
         distance_px = self.decode.distance_diameters * diameter_px
-        centre_yx, score = suppress_complete(
-            score_map, distance_px, self.decode.candidate_threshold
-        )
+        lowest = self.decode.candidate_threshold
+        centre_yx, score = suppress_complete(score_map, distance_px, lowest)
+        offsets = self.templates.offsets
         best = correlation_at(image, centre_yx.astype(np.int64), templates, offsets)
-        refined = _refined(score_map, centre_yx)
-        y, x = working.coordinates.to_micrograph(refined[:, 0], refined[:, 1])
-        picks = make_picks(
-            working.micrograph,
-            x,
-            y,
-            score,
-            self.diameter_angstrom,
-            pixel_size_angstrom=working.micrograph_pixel_size_angstrom,
-            method=self.name,
-            extra=_pose_columns(self.templates.euler_deg[best]),
-        )
-        return picks.select(inside_margin(picks, working, self.margin_angstrom))
+        y, x = refine_peaks(score_map, centre_yx).T
+        return Found(y, x, score, extra=_pose_columns(self.templates.euler_deg[best]))
 
     def score_map(
         self, image: HostImage, templates: Float[Array, "template pixel"]
@@ -172,12 +129,3 @@ def imaged(
 def _pose_columns(euler_deg: Float[np.ndarray, "pick 3"]) -> dict[str, np.ndarray]:
     labels = ("rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi")
     return {label: euler_deg[:, i].astype(np.float64) for i, label in enumerate(labels)}
-
-
-def _refined(
-    score_map: Float[Array, "y x"], centre_yx: Float[np.ndarray, "pick 2"]
-) -> Float[np.ndarray, "pick 2"]:
-    """Refine peaks by parabolas, their number padded so that few programs are compiled."""
-    count = len(centre_yx)
-    padded = np.pad(centre_yx.astype(np.float32), ((0, -count % PICKS_STEP), (0, 0)))
-    return np.asarray(_refine_parabola(score_map, jnp.asarray(padded)))[:count].astype(np.float64)

@@ -19,6 +19,22 @@ from jaxpick.typing import HostImage, Image, Images
 
 ScoreImages = Callable[[Images], Images]
 
+# Working images are padded to multiples of this, so that mixed sizes share few compiled programs.
+SHAPE_STEP_PX = 64
+
+
+def pad_to_step(image: Float[np.ndarray, "y x"]) -> Float[np.ndarray, "padded_y padded_x"]:
+    """Append zeros up to multiples of the shape step."""
+    return np.pad(image, [(0, -size % SHAPE_STEP_PX) for size in image.shape])
+
+
+def score_padded(
+    apply: ScoreImages, image: HostImage, tile_px: int, margin_px: int, stride_multiple: int
+) -> HostImage:
+    """Return `score_tiled` of an image that is padded to the shape step; the network sees its mean, 0, beyond."""
+    scores = score_tiled(apply, pad_to_step(image), tile_px, margin_px, stride_multiple)
+    return scores[: image.shape[0], : image.shape[1]]
+
 
 def score_tiled(
     apply: ScoreImages,

@@ -18,7 +18,7 @@ from jaxpick.numerics.peaks import refine_parabola
 from jaxpick.picking.suppression import suppress_complete
 from jaxpick.picking.window_picker import (
     Border,
-    Found,
+    FoundWindows,
     Grid,
     ScoreMap,
     window_deviations,
@@ -66,7 +66,7 @@ class BoxDecodeSpec:
         low, high = self.deviation_range or (0.0, 1.0)
         require(0 <= low < high, "deviation_range", self.deviation_range, "two rising numbers")
 
-    def find(self, scores: ScoreMap, image: HostImage, grid: Grid) -> Found:
+    def find(self, scores: ScoreMap, image: HostImage, grid: Grid) -> FoundWindows:
         """Return row, column and score of the candidates, best first."""
         distance = self.distance_diameters * grid.diameter_px / grid.step_px
         centre, place, score = _peaks(scores, distance, self.candidate_threshold, 3)
@@ -127,7 +127,7 @@ class RegionDecodeSpec:
             value = getattr(self, name)
             require(value is None or value > 0, name, value, "a positive number or null")
 
-    def find(self, scores: ScoreMap, image: HostImage, grid: Grid) -> Found:
+    def find(self, scores: ScoreMap, image: HostImage, grid: Grid) -> FoundWindows:
         """Return row, column and score of the candidates, best first.
 
         Args:
@@ -175,7 +175,7 @@ def place_columns(
     centre: Float[np.ndarray, "candidate 2"],
     score: Float[np.ndarray, " candidate"],
     keep: Bool[np.ndarray, " candidate"],
-) -> Found:
+) -> FoundWindows:
     """Return row, column and score of what is kept."""
     rows = centre.astype(np.float64)[keep]
     return rows[:, 0], rows[:, 1], score[keep]

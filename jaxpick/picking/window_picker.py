@@ -6,22 +6,21 @@ pixels, not windows: the result is that of the whole). What comes after is the m
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from jaxpick.io.nouns import Micrograph, Picks, make_picks
 from jaxpick.numerics.fragments import num_windows
-from jaxpick.picking.dense import inside_margin
-from jaxpick.preprocess.prepare import PreprocessSpec, prepare
+from jaxpick.picking.method_picker import Found, MethodPicker
+from jaxpick.preprocess.prepare import PreprocessSpec
 from jaxpick.preprocess.working import WorkingImage
 from jaxpick.typing import HostImage
 
 Border: TypeAlias = Literal["unseen", "zeros"]
 ScoreMap: TypeAlias = Float[np.ndarray, "window_y window_x"]
-Found: TypeAlias = tuple[
+FoundWindows: TypeAlias = tuple[
     Float[np.ndarray, " pick"], Float[np.ndarray, " pick"], Float[np.ndarray, " pick"]
 ]
 
@@ -29,6 +28,7 @@ Found: TypeAlias = tuple[
 COUNT_STEP = 16
 
 
+@runtime_checkable
 class WindowDecoder(Protocol):
     """What a method's decoder gives: a frozen spec with a way to find picks.
 
@@ -47,7 +47,7 @@ class WindowDecoder(Protocol):
     @property
     def tile_px(self) -> int: ...
 
-    def find(self, scores: ScoreMap, image: HostImage, grid: "Grid") -> Found:
+    def find(self, scores: ScoreMap, image: HostImage, grid: "Grid") -> FoundWindows:
         """Return row, column (fractions of the grid) and score of the candidates, best first."""
         ...
 
@@ -70,61 +70,29 @@ class Grid:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class WindowPicker:
-    """A picker made of a window classifier; see `jaxpick.picking.picker.Picker`.
+class WindowPicker(MethodPicker):
+    """A picker made of a window classifier.
 
     Attributes:
-        name: of the method.
         scan: working image (y, x) -> scores of all windows that lie wholly in it.
         grid: of the windows, in working pixels.
-        working: how working images are made.
-        decode: how score maps become picks.
-        diameter_angstrom: of the particle.
-        margin_angstrom: no picks this close to the border.
     """
 
-    name: str
+    working: PreprocessSpec
+    decode: WindowDecoder
     scan: Callable[..., Any]
     grid: Grid
-    working: PreprocessSpec
-    decode: Any
-    diameter_angstrom: float
-    margin_angstrom: float = 0.0
-
-    @property
-    def threshold(self) -> float:
-        """Score of a pick."""
-        return self.decode.threshold
-
-    def choose_threshold(self, scores: Float[np.ndarray, " pick"]) -> float:
-        """Return the score of a pick, the same for any data set."""
-        return self.decode.threshold
-
-    def prepare(self, micrograph: Micrograph) -> WorkingImage:
-        """Make the working image of a micrograph."""
-        return prepare(micrograph, self.diameter_angstrom, self.working)
 
     def score_map(self, image: HostImage) -> ScoreMap:
         """Score every window of a working image."""
         return scan_tiled(self.scan, self._framed(image), self.grid, self.decode.tile_px)
 
-    def candidates(self, working: WorkingImage) -> Picks:
-        """Return all candidates of a working image in micrograph pixels, best first."""
+    def find(self, working: WorkingImage) -> Found:
+        """Return the centres of the windows that the decoder finds."""
         image = np.asarray(working.image)
         row, column, score = self.decode.find(self.score_map(image), self._framed(image), self.grid)
         shift = self.grid.centre_px - self._frame_px
-        y, x = (place * self.grid.step_px + shift for place in (row, column))
-        y, x = working.coordinates.to_micrograph(y, x)
-        picks = make_picks(
-            working.micrograph,
-            x,
-            y,
-            score,
-            self.diameter_angstrom,
-            pixel_size_angstrom=working.micrograph_pixel_size_angstrom,
-            method=self.name,
-        )
-        return picks.select(inside_margin(picks, working, self.margin_angstrom))
+        return Found(row * self.grid.step_px + shift, column * self.grid.step_px + shift, score)
 
     @property
     def _frame_px(self) -> int:

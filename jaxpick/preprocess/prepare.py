@@ -11,6 +11,8 @@ import jax.numpy as jnp
 from jaxpick.io.nouns import Micrograph
 from jaxpick.preprocess.cryolo import CryoloPreprocessSpec, make_cryolo_image, standardise
 from jaxpick.preprocess.parsed import ParsedPreprocessSpec, make_parsed_image, normalise_parsed
+from jaxpick.preprocess.shrunk import ShrunkSpec, make_shrunk_image
+from jaxpick.preprocess.standardised import StandardisedSpec, make_standardised_image
 from jaxpick.preprocess.topaz import TopazPreprocessSpec, make_topaz_image, normalise_topaz
 from jaxpick.preprocess.working import WorkingImage, WorkingSpec, make_working_image, normalise
 from jaxpick.typing import Image, Scalar
@@ -18,9 +20,13 @@ from jaxpick.typing import Image, Scalar
 # Whose working pixel does not depend on the size of the micrograph.
 KnownPixelSpec: TypeAlias = WorkingSpec | ParsedPreprocessSpec
 PreprocessSpec: TypeAlias = KnownPixelSpec | CryoloPreprocessSpec | TopazPreprocessSpec
+# With those of methods that nothing is simulated for.
+AnyPreprocessSpec: TypeAlias = PreprocessSpec | ShrunkSpec | StandardisedSpec
 
 
-def prepare(micrograph: Micrograph, diameter_angstrom: float, spec: PreprocessSpec) -> WorkingImage:
+def prepare(
+    micrograph: Micrograph, diameter_angstrom: float, spec: AnyPreprocessSpec
+) -> WorkingImage:
     """Make the working image of a micrograph.
 
     Args:
@@ -35,6 +41,10 @@ def prepare(micrograph: Micrograph, diameter_angstrom: float, spec: PreprocessSp
         return make_cryolo_image(image, pixel, diameter_angstrom, name, spec)
     if isinstance(spec, TopazPreprocessSpec):
         return make_topaz_image(image, pixel, diameter_angstrom, name, spec)
+    if isinstance(spec, ShrunkSpec):
+        return make_shrunk_image(micrograph, diameter_angstrom, spec)
+    if isinstance(spec, StandardisedSpec):
+        return make_standardised_image(micrograph, diameter_angstrom, spec)
     return make_working_image(image, pixel, diameter_angstrom, name, spec)
 
 

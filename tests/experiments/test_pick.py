@@ -189,6 +189,15 @@ def test_a_run_without_a_usable_file_is_an_error(data, run, tmp_path):
     assert len(json.loads((tmp_path / "out" / "pick.json").read_text())["left_out"]) == 4
 
 
+def test_a_margin_that_leaves_nothing_is_told(data, run):
+    """The micrographs are 300 angstrom high: half of that leaves no row."""
+    with pytest.raises(
+        InputError, match=r"none of 4 .*m0\.mrc: a margin of 1e\+09 angstrom leaves"
+    ):
+        run(margin=1e9)
+    assert run(margin=140.0) == 0
+
+
 def test_kinds_and_sizes_may_be_mixed(data, run, tmp_path):
     for path in data.iterdir():
         path.unlink()

@@ -164,7 +164,7 @@ def test_defocus_comes_from_the_list_of_micrographs(tmp_path):
     assert optics_of(picker.optics, "m.mrc").defocus_u_angstrom == 21000
     other = Micrograph(image=noise((64, 64), 1.0), pixel_size_angstrom=PIXEL, name="other.mrc")
     with pytest.raises(InputError, match=r"other\.mrc: its defocus is not among"):
-        picker.prepare(other)
+        picker.candidates(picker.prepare(other))
 
 
 def test_settings_are_checked_and_survive_as_plain_data(picker):

@@ -7,7 +7,7 @@ import pytest
 from scipy import ndimage
 
 from jaxpick.io.nouns import Micrograph
-from jaxpick.picking import dense
+from jaxpick.picking import suppression
 from jaxpick.picking.dense import DecodeSpec, DensePicker, aperture_mean, decode
 from jaxpick.preprocess.working import WorkingSpec
 
@@ -145,10 +145,10 @@ def test_mixed_sizes_are_scored_by_one_program():
         return darkness(images)
 
     one = picker(score)
-    before = [f._cache_size() for f in (aperture_mean, dense._refine_parabola)]
+    before = [f._cache_size() for f in (aperture_mean, suppression._refine_parabola)]
     for shape in ((150, 190), (130, 170), (188, 140)):
         run(one, micrograph(shape, [(60, 60)]))
-    after = [f._cache_size() for f in (aperture_mean, dense._refine_parabola)]
+    after = [f._cache_size() for f in (aperture_mean, suppression._refine_parabola)]
     assert traced == [(1, 64, 64)] and np.all(np.subtract(after, before) <= 1)
 
 

@@ -34,9 +34,6 @@ class Darkest:
             micrograph_pixel_size_angstrom=micrograph.pixel_size_angstrom,
         )
 
-    def choose_threshold(self, scores):
-        return 0.0
-
     def candidates(self, working):
         y, x = np.unravel_index(np.argmin(working.image), working.image.shape)
         return make_picks(working.micrograph, np.array([x]), np.array([y]))
@@ -126,3 +123,19 @@ def test_nothing_to_pick_is_told(tmp_path):
         find_jobs(tmp_path)
     assert list(pick_files([], Darkest())) == []
     assert Job(Path("m.mrc"), "m.mrc").pixel_size_angstrom is None
+
+
+@dataclasses.dataclass(frozen=True)
+class Unknowing(Darkest):
+    """Knows nothing of one micrograph, which shows only once it is searched."""
+
+    def candidates(self, working):
+        if working.micrograph == "m1.mrc":
+            raise InputError("m1.mrc: its defocus is not known")
+        return super().candidates(working)
+
+
+def test_a_micrograph_that_cannot_be_searched_does_not_stop_the_others(jobs):
+    outcomes = list(pick_files(jobs, Unknowing()))
+    problems = ["", "m1.mrc: its defocus is not known", "", "", ""]
+    assert [o.problem for o in outcomes] == problems
