@@ -49,15 +49,14 @@ def summary_intervals(
     return {name: percentile_interval(column, level) for name, column in columns.items()}
 
 
-def average_precision_interval(
+def average_precision_draws(
     score: Float[np.ndarray, " pick"],
     is_hit: Bool[np.ndarray, " pick"],
     micrograph: Int[np.ndarray, " pick"],
     num_true: Float[np.ndarray, " micrograph"],
     draws: Int[np.ndarray, "draw micrograph"],
-    level: float,
-) -> Interval | None:
-    """Return an interval for the pooled average precision.
+) -> Float[np.ndarray, " draw"]:
+    """Return the pooled average precision of each draw, NaN where it is undefined.
 
     A pick weighs as much as its micrograph is often drawn.
     """
@@ -75,4 +74,17 @@ def average_precision_interval(
         )
         value = average_precision(curve)
         values.append(float("nan") if value is None else value)
-    return percentile_interval(np.asarray(values, float), level)
+    return np.asarray(values, np.float64)
+
+
+def average_precision_interval(
+    score: Float[np.ndarray, " pick"],
+    is_hit: Bool[np.ndarray, " pick"],
+    micrograph: Int[np.ndarray, " pick"],
+    num_true: Float[np.ndarray, " micrograph"],
+    draws: Int[np.ndarray, "draw micrograph"],
+    level: float,
+) -> Interval | None:
+    """Return an interval for the pooled average precision."""
+    values = average_precision_draws(score, is_hit, micrograph, num_true, draws)
+    return percentile_interval(values, level)

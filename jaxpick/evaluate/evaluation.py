@@ -139,7 +139,7 @@ def evaluate(
             a needed shape is unknown.
     """
     protocol = PROTOCOLS[spec.protocol]
-    pairing = pair_micrographs(picks, truth, _terms(spec), shapes)
+    pairing = pair_micrographs(picks, truth, terms_of(spec), shapes)
     _require_shapes(pairing.pairs, spec.protocol)
     ranking = tables.rank(pairing.pairs, protocol.matcher) if protocol.matcher else None
     curve = (
@@ -172,7 +172,8 @@ def evaluate(
     )
 
 
-def _terms(spec: EvaluateSpec) -> Terms:
+def terms_of(spec: EvaluateSpec) -> Terms:
+    """Return what bringing picks and truth together needs of the settings."""
     return Terms(
         diameter_angstrom=spec.diameter_angstrom,
         radius_angstrom=spec.radius_angstrom,

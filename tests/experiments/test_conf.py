@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from experiments import _hydra, parsed_accuracy, simulate, train
+from experiments import _hydra, compare, parsed_accuracy, simulate, train
 from jaxpick import methods
 from jaxpick.spec import as_plain, build
 
@@ -17,6 +17,7 @@ COMMANDS = {
     "train": (train.TrainExperiment, train.choices(), ["out=D"]),
     "simulate": (simulate.SimulateSpec, None, ["out=D"]),
     "parsed_accuracy": (parsed_accuracy.AccuracySpec, None, ["out=D", "weights=W"]),
+    "compare": (compare.CompareSpec, None, ["out=D"]),
 }
 GROUPS = {"method": "train", "optimizer": "train", "hardware": "train", "simulator": "simulate"}
 DEFAULTS = ("hardware=jit",)

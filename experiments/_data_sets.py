@@ -1,0 +1,228 @@
+"""Which micrographs methods are compared on: files with known particles, or simulated ones.
+
+A set without `micrographs` is simulated under its own name, of one procedural molecule or of the
+structures given. Simulated sets are kept; one of other settings is made anew.
+"""
+
+import dataclasses
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import field
+from pathlib import Path
+from typing import Any
+
+from experiments import demo, simulate
+from experiments._commandline import merged
+from experiments._headers import read_headers, with_pixel_sizes
+from jaxpick.io.coordinates import read_picks
+from jaxpick.io.files import InputError, write_text
+from jaxpick.io.micrographs import find_micrographs
+from jaxpick.io.names import match_names
+from jaxpick.io.nouns import Picks
+from jaxpick.io.simulated_folder import read_truth
+from jaxpick.simulate.phantoms import PhantomSpec
+from jaxpick.spec import SpecError, as_plain, build, require
+
+# Procedural molecules of 318, 1681 and 810 kDa that no weights were trained on.
+HELD_OUT_PHANTOMS = (2049, 2048, 2058)
+FILES_ONLY = ("truth", "pixel_size", "invert", "flip_y", "margin", "margin_px")
+SIMULATED_ONLY = ("count", "seed", "size", "phantom", "structures", "simulator")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SetSpec:
+    """One set of micrographs; sizes in angstrom unless they end in _px.
+
+    Attributes:
+        micrographs: file, folder, glob or RELION list; None to simulate.
+        truth: file, folder or glob of the particles, in any supported format.
+        diameter: longest dimension of the particle; the molecule's own if simulated.
+        pixel_size: overrides the files.
+        invert: particles are bright.
+        flip_y: None for the coordinate format's own convention.
+        margin, margin_px: border that nobody labelled; picks and particles in it do not count.
+        molecules: PDB codes of the particle and of its kin: what training should have left out.
+        pick: settings of `pick` for this set, by method: `{template: {template: {structure: F}}}`.
+        external: coordinate files of other programs for this set, by name.
+        count, seed, size: of the simulated micrographs.
+        phantom: seed of the procedural molecule.
+        structures: PDB or mmCIF files to show in its place.
+        simulator: changes to `simulate`'s settings of that name.
+    """
+
+    micrographs: str | None = None
+    truth: str | None = None
+    diameter: float | None = None
+    pixel_size: float | None = None
+    invert: bool = False
+    flip_y: bool | None = None
+    margin: float = 0.0
+    margin_px: float = 0.0
+    molecules: tuple[str, ...] = ()
+    pick: Mapping[str, Any] = field(default_factory=dict)
+    external: Mapping[str, Any] = field(default_factory=dict)
+    count: int = 5
+    seed: int = 2026
+    size: tuple[int, int] = (1024, 1024)
+    phantom: int = HELD_OUT_PHANTOMS[0]
+    structures: str | None = None
+    simulator: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse half a set, and settings of the other sort."""
+        given = self.micrographs is not None
+        for name in ("truth", "diameter"):
+            expected = "a value, as micrographs are given"
+            require(not given or getattr(self, name) is not None, name, None, expected)
+        for name in ("diameter", "pixel_size"):
+            value = getattr(self, name)
+            require(value is None or value > 0, name, value, "angstrom above 0")
+        for name in ("margin", "margin_px"):
+            require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
+        for name in SIMULATED_ONLY if given else FILES_ONLY:
+            value, default = getattr(self, name), _default(name)
+            says = "nothing, as micrographs are given" if given else "micrographs with it"
+            require(value == default, name, value, says)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DataSet:
+    """A set that is at hand.
+
+    Attributes:
+        name: in tables.
+        spec: its settings.
+        micrographs: file, folder, glob or list.
+        truth: particles of the micrographs that have any; files named as the micrographs.
+        diameter: of the particle, angstrom.
+        shapes: (height, width) by micrograph.
+        pick: settings of `pick` for this set, by method.
+        about: what is shown, in a few words.
+    """
+
+    name: str
+    spec: SetSpec
+    micrographs: str
+    truth: tuple[Picks, ...]
+    diameter: float
+    shapes: Mapping[str, tuple[int, int]]
+    pick: Mapping[str, Any]
+    about: str
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Return what results on this set depend on, as plain data."""
+        files = [
+            (p.name, p.stat().st_size, p.stat().st_mtime_ns)
+            for p in find_micrographs(self.micrographs)
+        ]
+        truth = [[t.micrograph, float(t.x.sum()), float(t.y.sum()), len(t)] for t in self.truth]
+        kept = ("invert", "pixel_size", "margin", "margin_px")
+        settings = {name: getattr(self.spec, name) for name in kept}
+        return settings | {"diameter": self.diameter, "files": files, "truth": truth}
+
+
+def named_sets(data: Any) -> dict[str, SetSpec]:
+    """Return the sets by name: `simulated`, the settings of one set, or those of several by name.
+
+    Raises:
+        SpecError: on a setting that is unknown or impossible, with its dotted path.
+    """
+    if data == "simulated" or data == {}:
+        return {f"phantom_{seed}": SetSpec(phantom=seed) for seed in HELD_OUT_PHANTOMS}
+    known = {f.name for f in dataclasses.fields(SetSpec)}
+    if any(name in known for name in data):
+        return {"data": build(SetSpec, data, "data")}
+    for name in data:
+        is_plain = not set("/\\\0") & set(str(name)) and bool(str(name).strip("."))
+        require(is_plain, "data", name, "names that can be those of folders")
+    return {name: build(SetSpec, settings, f"data.{name}") for name, settings in data.items()}
+
+
+def prepare_set(name: str, spec: SetSpec, folder: Path) -> DataSet:
+    """Return a set with its particles; simulate it into `folder` if it has no files.
+
+    Raises:
+        InputError: when files cannot be read or micrographs and particles share no name.
+    """
+    return _simulated(name, spec, folder) if spec.micrographs is None else _files(name, spec)
+
+
+def _files(name: str, spec: SetSpec) -> DataSet:
+    headers, _ = read_headers(spec.micrographs)
+    shapes = {micrograph: header.shape for micrograph, header in headers.items()}
+    read = read_picks(str(spec.truth), micrograph_shape=shapes, flip_y=spec.flip_y)
+    known = with_pixel_sizes(read, headers)
+    pairs = match_names([p.micrograph for p in known], list(shapes)).pairs
+    truth = [
+        dataclasses.replace(p, micrograph=pairs[p.micrograph])
+        for p in known
+        if p.micrograph in pairs
+    ]
+    if not truth:
+        raise InputError(
+            f"data.{name}.truth: none of {len(known)} names fits one of {len(shapes)} micrographs"
+        )
+    return DataSet(
+        name=name,
+        spec=spec,
+        micrographs=str(spec.micrographs),
+        truth=tuple(truth),
+        diameter=float(spec.diameter or 0.0),
+        shapes=shapes,
+        pick=spec.pick,
+        about=", ".join(spec.molecules) or "as labelled",
+    )
+
+
+def _simulated(name: str, spec: SetSpec, folder: Path) -> DataSet:
+    settings = _simulation(spec, folder)
+    record = json.dumps(as_plain(settings), indent=1) + "\n"
+    stored = folder / "settings.json"
+    if stored.is_file() and stored.read_text(encoding="utf-8") != record:
+        shutil.rmtree(folder)
+    write_text(stored, record)
+    if simulate.run(settings):
+        raise InputError(f"data.{name}: could not be simulated")
+    summary = json.loads((folder / "simulate.json").read_text(encoding="utf-8"))["species"]
+    truth = {Path(p.micrograph).name: p for p in read_truth(folder)}
+    shapes = {path.name: spec.size for path in find_micrographs(folder / "micrographs")}
+    known = {} if spec.structures or spec.simulator else {"phantom_seed": spec.phantom}
+    told = {"structure": spec.structures} if spec.structures else known
+    return DataSet(
+        name=name,
+        spec=spec,
+        micrographs=str(folder / "micrographs" / "*.mrc"),
+        truth=tuple(dataclasses.replace(p, micrograph=n) for n, p in truth.items()),
+        diameter=spec.diameter or float(round(max(s["diameter_angstrom"] for s in summary))),
+        shapes=shapes,
+        pick=merged({"template": {"template": told}} if told else {}, spec.pick),
+        about="simulated: " + ", ".join(s["name"] for s in summary),
+    )
+
+
+def _simulation(spec: SetSpec, folder: Path) -> simulate.SimulateSpec:
+    ordinary = dataclasses.replace(
+        demo.simulation(demo.DemoSpec()).simulator,
+        phantom_seed=spec.phantom,
+        phantoms=PhantomSpec(),
+        num_phantoms=int(spec.structures is None),
+        structures=spec.structures,
+    )
+    changed = merged(as_plain(ordinary), spec.simulator)
+    return simulate.SimulateSpec(
+        out=str(folder),
+        count=spec.count,
+        seed=spec.seed,
+        size=spec.size,
+        simulator=build(simulate.SimulatorSpec, changed, "simulator"),
+    )
+
+
+def _default(name: str) -> Any:
+    declared = SetSpec.__dataclass_fields__[name]
+    if declared.default is not dataclasses.MISSING:
+        return declared.default
+    if declared.default_factory is dataclasses.MISSING:
+        raise SpecError(f"{name}: has no default")
+    return declared.default_factory()
