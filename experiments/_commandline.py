@@ -1,18 +1,16 @@
-"""What a command's spec says on the command line: its defaults as plain data, its help, and how its
-values are quoted.
+"""What a command's spec says on the command line: its settings, their defaults as plain data, its help.
 
 Plain functions of a frozen spec; nothing here knows Hydra.
 """
 
 import dataclasses
 import difflib
-import re
 import types
 import typing
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, Union, get_args, get_origin
 
-from jaxpick.spec import SpecError, as_plain
+from jaxpick.spec import as_plain
 
 MISSING = "???"
 
@@ -35,7 +33,7 @@ def plain_defaults(spec_type: type) -> dict[str, Any]:
 
 def members(kind: Any) -> dict[str, type]:
     """Return the specs that a field may hold by their fixed `kind`; empty for anything else."""
-    specs = [part for part in _parts(kind) if dataclasses.is_dataclass(part)]
+    specs = [part for part in parts(kind) if dataclasses.is_dataclass(part)]
     tagged: dict[str, Any] = {}
     for spec in specs:
         tag = typing.get_type_hints(spec).get("kind")
@@ -44,20 +42,25 @@ def members(kind: Any) -> dict[str, type]:
     return tagged if len(tagged) == len(specs) else {}
 
 
+def parts(kind: Any) -> tuple[Any, ...]:
+    """Return the members of a union, or the one type that it is."""
+    return get_args(kind) if get_origin(kind) in (Union, types.UnionType) else (kind,)
+
+
 def composite_fields(spec_type: type) -> dict[str, Any]:
     """Return the fields that hold a spec, a union of specs or a mapping, with their types."""
     hints = typing.get_type_hints(spec_type)
     kept = {}
     for field in dataclasses.fields(spec_type):
-        parts = _parts(hints[field.name])
-        if any(dataclasses.is_dataclass(part) or _is_mapping(part) for part in parts):
+        kinds = parts(hints[field.name])
+        if any(dataclasses.is_dataclass(kind) or _is_mapping(kind) for kind in kinds):
             kept[field.name] = hints[field.name]
     return kept
 
 
 def has_specs(kind: Any) -> bool:
     """Return whether a field's type is a spec or a union with one, not a mapping of any names."""
-    return any(dataclasses.is_dataclass(part) for part in _parts(kind))
+    return any(dataclasses.is_dataclass(part) for part in parts(kind))
 
 
 def flatten(spec_type: type, prefix: str = "") -> list[Field]:
@@ -66,7 +69,7 @@ def flatten(spec_type: type, prefix: str = "") -> list[Field]:
     found = []
     for field in (f for f in dataclasses.fields(spec_type) if f.init):
         path, kind, default = prefix + field.name, hints[field.name], defaults[field.name]
-        inner = [part for part in _parts(kind) if dataclasses.is_dataclass(part)]
+        inner = [part for part in parts(kind) if dataclasses.is_dataclass(part)]
         if isinstance(default, Mapping) and inner:
             chosen: Any = members(kind).get(str(default.get("kind")), inner[0])  # type: ignore[arg-type]
             nested = flatten(chosen, f"{path}.")
@@ -111,37 +114,30 @@ def merged(defaults: Mapping[str, Any], deltas: Mapping[str, Any]) -> dict[str, 
     return result
 
 
-def quote_arguments(arguments: list[str], spec_type: type, is_sweep: bool) -> list[str]:
-    """Quote the values of text settings, so that globs, commas, `=`, brackets and blanks reach them
-    untouched.
+def laid_over(kind: Any, defaults: Any, deltas: Any) -> Any:
+    """Return the deltas laid over the defaults of a spec, at any depth.
 
-    A shell removes its own quotes, and Hydra's grammar would then read `a,b` as a sweep and `x=y`
-    as a mistake. In a sweep, commas, intervals and choices keep their meaning; a value that is
-    already quoted stays as it is.
+    Where the deltas name another `kind` of spec, its own defaults are what they lie over.
+
+    Args:
+        kind: type that the settings are of; mappings of any other are merged name by name.
+        defaults: of the settings, plain data.
+        deltas: some of the settings, plain data.
     """
-    kinds = {field.path: field.kind for field in flatten(spec_type)}
-    return [_quote_argument(argument, kinds, is_sweep) for argument in arguments]
-
-
-def open_mappings(arguments: list[str], names: Iterable[str]) -> list[str]:
-    """Mark the settings within mappings that hold any names as new ones, as Hydra wants them
-    marked: `decode.mass=3` becomes `++decode.mass=3`.
-    """
-    pattern = re.compile(rf"({'|'.join(map(re.escape, names)) or '(?!)'})[.=]")
-    return [f"++{a}" if pattern.match(a) else a for a in arguments]
-
-
-def check_options(arguments: list[str], known: Iterable[str]) -> None:
-    """Refuse what looks like another program's option, and say how it is typed here.
-
-    Raises:
-        SpecError: naming the first option that is not known.
-    """
-    for argument in arguments:
-        name = argument.split("=")[0]
-        if name.startswith("--") and name not in known:
-            setting = name.lstrip("-").replace("-", "_")
-            raise SpecError(f"{name}: no such option; settings are given as {setting}=VALUE")
+    specs = [part for part in parts(kind) if dataclasses.is_dataclass(part)]
+    if not isinstance(deltas, Mapping):
+        return deltas
+    given = defaults if isinstance(defaults, Mapping) else {}
+    tag = deltas.get("kind", given.get("kind"))
+    spec: Any = specs[0] if len(specs) == 1 else members(kind).get(tag)
+    if spec is None:
+        return merged(given, deltas)
+    is_other = not given or (len(specs) > 1 and tag != given.get("kind"))
+    settings, hints = plain_defaults(spec) if is_other else given, typing.get_type_hints(spec)
+    changed = {
+        name: laid_over(hints.get(name), settings.get(name), deltas[name]) for name in deltas
+    }
+    return {**settings, **changed}
 
 
 def closest(name: str, known: Iterable[str]) -> str:
@@ -160,10 +156,6 @@ def _default(field: dataclasses.Field, kind: Any) -> Any:
     if field.default_factory is not dataclasses.MISSING:
         return as_plain(field.default_factory())
     return plain_defaults(kind) if dataclasses.is_dataclass(kind) else MISSING  # type: ignore[arg-type]
-
-
-def _parts(kind: Any) -> tuple[Any, ...]:
-    return get_args(kind) if get_origin(kind) in (Union, types.UnionType) else (kind,)
 
 
 def _is_mapping(kind: Any) -> bool:
@@ -185,25 +177,3 @@ def _shown(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return "[" + ",".join(_shown(item) for item in value) + "]"
     return str(value)
-
-
-def _quote_argument(argument: str, kinds: Mapping[str, Any], is_sweep: bool) -> str:
-    key, equals, value = argument.partition("=")
-    kind = kinds.get(key.lstrip("+"))
-    parts = _parts(kind)
-    is_list = any(get_origin(part) is tuple and set(get_args(part)) == {str, ...} for part in parts)
-    if not equals or not (str in parts or is_list) or _is_grammar(value, parts, is_sweep):
-        return argument
-    quoted = "'" + re.sub(r"(\\*)'", r"\1\1\\'", value)
-    quoted += re.search(r"\\*$", value).group() + "'"  # type: ignore[union-attr]
-    return f"{key}=[{quoted}]" if is_list and str not in parts else f"{key}={quoted}"
-
-
-def _is_grammar(value: str, parts: tuple[Any, ...], is_sweep: bool) -> bool:
-    if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"":
-        return True
-    if value.lower() == "null" and type(None) in parts:
-        return True
-    if any(get_origin(part) is tuple for part in parts) and value.startswith("["):
-        return True
-    return is_sweep and ("," in value or re.fullmatch(r"\w+\(.*\)", value) is not None)

@@ -1,15 +1,19 @@
 """The command line: values that arrive untouched, mistakes told in one sentence, nothing left behind."""
 
+import dataclasses
 import json
 import signal
 import sys
+from collections.abc import Mapping
+from typing import Any
 
 import command
 import pytest
 from command import Adam, Command, Inner, Sgd
 
-from experiments import _hydra
+from experiments import _hydra, _hydra_store
 from experiments._commandline import closest, merged
+from jaxpick.spec import as_plain
 
 
 @pytest.fixture
@@ -183,7 +187,7 @@ def test_conf_file_and_group_files_lie_over_the_defaults(type_command, tmp_path,
     (conf / "experiment" / "command" / "both.yaml").write_text(
         "defaults: [{override /inner: wide}]\nseed: 6\n"
     )
-    monkeypatch.setattr(_hydra, "CONF", conf)
+    monkeypatch.setattr(_hydra_store, "CONF", conf)
     assert type_command("out=D")[2]["seed"] == 5
     seen = type_command("out=D", "inner=wide", "solver.momentum=0.5")[2]
     assert (seen["inner"]["width"], seen["inner"]["sizes"]) == (9, [1.0, 2.0])
@@ -194,7 +198,7 @@ def test_conf_file_and_group_files_lie_over_the_defaults(type_command, tmp_path,
 
 def test_unreadable_conf_file_is_named(type_command, tmp_path, monkeypatch):
     (tmp_path / "command.yaml").write_text("a: [1\n")
-    monkeypatch.setattr(_hydra, "CONF", tmp_path)
+    monkeypatch.setattr(_hydra_store, "CONF", tmp_path)
     status, output, _ = type_command("out=D")
     assert status == 2
     assert "command.yaml: not readable as YAML" in output.err
@@ -207,19 +211,64 @@ def test_composed_spec_equals_the_direct_one():
 
 
 def test_choices_fill_a_mapping_with_defaults_and_their_name():
-    import dataclasses
-    from collections.abc import Mapping
-    from typing import Any
-
     @dataclasses.dataclass(frozen=True, kw_only=True)
-    class Outer:
+    class First:
         method: Mapping[str, Any] = dataclasses.field(default_factory=lambda: {"name": "a"})
 
     choices = {"method": {"a": Inner, "b": Sgd}}
-    defaults = _hydra.compose(Outer, "outer", ["method.width=4"], choices).method
+    defaults = _hydra.compose(First, "first", ["method.width=4"], choices).method
     assert defaults == {"name": "a", "width": 4, "sizes": [1.0, 2.0], "files": []}
-    other = _hydra.compose(Outer, "outer", ["method=b"], choices).method
+    other = _hydra.compose(First, "first", ["method=b"], choices).method
     assert other == {"name": "b", "kind": "sgd", "momentum": 0.9}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Solved:
+    """Settings of a method: its own defaults differ from those of the specs within."""
+
+    solver: Adam | Sgd = Adam(rate=0.5)
+    inner: Inner = Inner(width=8, sizes=(7.0, 7.0))
+    other: Inner | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Outer:
+    method: Mapping[str, Any] = dataclasses.field(default_factory=lambda: {"name": "solved"})
+
+
+@pytest.mark.parametrize(
+    ("file", "expected"),
+    [
+        ("inner: {width: 9}", Solved(inner=Inner(width=9, sizes=(7.0, 7.0)))),
+        ("solver: {kind: adam}", Solved()),
+        ("solver: {kind: sgd}", Solved(solver=Sgd())),
+        ("other: {width: 9}", Solved(other=Inner(width=9))),
+        (
+            "inner: {files: [a]}\nother: null",
+            Solved(inner=Inner(width=8, sizes=(7, 7), files=("a",))),
+        ),
+    ],
+)
+def test_a_file_that_names_a_choice_is_laid_over_its_defaults(
+    tmp_path, monkeypatch, file, expected
+):
+    """At any depth: what a file leaves out is the method's own, not the default of a spec within."""
+    (tmp_path / "method").mkdir()
+    (tmp_path / "method" / "mine.yaml").write_text(f"name: solved\n{file}\n")
+    monkeypatch.setattr(_hydra_store, "CONF", tmp_path)
+    choices = {"method": {"solved": Solved, "other": Inner}}
+    chosen = _hydra.compose(Outer, "outer", ["method=mine"], choices).method
+    assert chosen == {"name": "solved", **as_plain(expected)}
+
+
+def test_what_a_file_leaves_out_can_be_set_beside_it(tmp_path, monkeypatch):
+    (tmp_path / "method").mkdir()
+    (tmp_path / "method" / "mine.yaml").write_text("name: solved\nsolver: {kind: sgd}\n")
+    monkeypatch.setattr(_hydra_store, "CONF", tmp_path)
+    typed = ["method=mine", "method.solver.momentum=0.1", "method.inner.width=1"]
+    chosen = _hydra.compose(Outer, "outer", typed, {"method": {"solved": Solved}}).method
+    assert chosen["solver"] == {"kind": "sgd", "momentum": 0.1}
+    assert chosen["inner"] == {"width": 1, "sizes": [7.0, 7.0], "files": []}
 
 
 def test_merged_lays_deltas_over_defaults():

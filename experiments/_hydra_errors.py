@@ -1,0 +1,46 @@
+"""Mistakes of the user's, whoever notices them, in one sentence."""
+
+import re
+from collections.abc import Iterable
+
+from experiments import _commandline as commandline
+from jaxpick.io.files import InputError
+from jaxpick.spec import SpecError
+
+USER_ERRORS = (SpecError, InputError, OSError)
+
+
+def is_user_error(error: Exception) -> bool:
+    """Return whether an error tells of a mistake of the user's, not of one of ours."""
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    return isinstance(error, (*USER_ERRORS, HydraException, OmegaConfBaseException))
+
+
+def sentence(error: Exception, known: Iterable[str]) -> str:
+    """Say in one sentence what was wrong.
+
+    Args:
+        error: of the user's.
+        known: dotted paths of all settings, of which the closest is named for one that is unknown.
+    """
+    text = " ".join(str(error).split())
+    unknown = re.match(r"Could not override '([^']+)'", text)
+    if unknown:
+        return f"{unknown[1]}: unknown setting; {commandline.closest(unknown[1], known)}"
+    absent = re.search(
+        r"Could not find '(.+)/([^'/]+)' Available options in '\S+': (.*) Config search", text
+    )
+    if absent:
+        expected = ", ".join(absent[3].split())
+        return f"{absent[1]}={absent[2]}: no such choice; expected one of {expected}"
+    ambiguous = re.match(r"Ambiguous value for argument '(.+?)=(.*?)' ", text)
+    if ambiguous:
+        return f"{ambiguous[1]}: expected one value, got {ambiguous[2]!r}; -m sweeps over several"
+    if type(error).__name__ == "OverrideParseException":
+        override = getattr(error, "override", "")
+        return f"{override!r} cannot be read as key=value; quote text as key=\"'VALUE'\""
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {error.strerror}"
+    return text
