@@ -1,106 +1,25 @@
-"""Reading and writing particle coordinates of any supported program; which file speaks which
-format.
-
-Formats: star, star30 (RELION from 3.1, and before), box and json (EMAN2), cbox (crYOLO), topaz,
-csv, cryoppp, cs (cryoSPARC). Each has its convention stated in its own file.
-"""
+"""Reading and writing particle coordinates of any supported program (`coordinate_formats`)."""
 
 import dataclasses
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from jaxpick.io import cryolo, cryoppp, cryosparc, csv_table, eman2, relion, topaz
+from jaxpick.io import relion
 from jaxpick.io.conventions import CoordinateOptions, ShapeSource
+from jaxpick.io.coordinate_formats import (
+    FORMATS,
+    SUFFIXES,
+    Format,
+    check_format,
+    format_to_read,
+    format_to_write,
+)
 from jaxpick.io.files import InputError, find_files
 from jaxpick.io.names import base_name
 from jaxpick.io.nouns import Picks
-from jaxpick.io.star import read_text
 
 __all__ = ["FORMATS", "CoordinateOptions", "read_picks", "write_picks"]
-
-_Reader = Callable[[Path, CoordinateOptions], list[Picks]]
-_Writer = Callable[[Path, Sequence[Picks], CoordinateOptions], None]
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Format:
-    """One coordinate format.
-
-    Attributes:
-        read: of one file.
-        write: of all micrographs into one file; None where a file holds one micrograph.
-        write_one: of one micrograph into its own file.
-        suffixes: of files to read; the first is written.
-        ending: of a micrograph's own file, after the micrograph's name.
-    """
-
-    read: _Reader
-    write: _Writer | None
-    write_one: _Writer
-    suffixes: tuple[str, ...]
-    ending: str
-
-
-_TABLES = (".csv", ".tsv", ".txt")
-FORMATS = {
-    "star": Format(
-        read=relion.read,
-        write=relion.write,
-        write_one=relion.write_one,
-        suffixes=(".star",),
-        ending=".star",
-    ),
-    "star30": Format(
-        read=relion.read,
-        write=relion.write_old,
-        write_one=relion.write_one,
-        suffixes=(".star",),
-        ending=".star",
-    ),
-    "cbox": Format(
-        read=cryolo.read, write=None, write_one=cryolo.write, suffixes=(".cbox",), ending=".cbox"
-    ),
-    "box": Format(
-        read=eman2.read_box,
-        write=None,
-        write_one=eman2.write_box,
-        suffixes=(".box",),
-        ending=".box",
-    ),
-    "json": Format(
-        read=eman2.read_json,
-        write=None,
-        write_one=eman2.write_json,
-        suffixes=(".json",),
-        ending="_info.json",
-    ),
-    "topaz": Format(
-        read=topaz.read,
-        write=topaz.write,
-        write_one=topaz.write,
-        suffixes=(".txt", ".tsv", ".csv"),
-        ending=".txt",
-    ),
-    "csv": Format(
-        read=csv_table.read,
-        write=csv_table.write,
-        write_one=csv_table.write_one,
-        suffixes=_TABLES,
-        ending=".csv",
-    ),
-    "cryoppp": Format(
-        read=cryoppp.read, write=None, write_one=cryoppp.write, suffixes=(".csv",), ending=".csv"
-    ),
-    "cs": Format(
-        read=cryosparc.read,
-        write=cryosparc.write,
-        write_one=cryosparc.write,
-        suffixes=(".cs",),
-        ending=".cs",
-    ),
-}
-_SUFFIXES = (".star", ".cbox", ".box", "_info.json", ".cs", *_TABLES)
 
 
 def read_picks(
@@ -138,7 +57,7 @@ def read_picks(
         apply_origins=apply_origins,
         scale=scale,
     )
-    _check_format(format)
+    check_format(format)
     found: dict[str, tuple[Picks, Path]] = {}
     for path in _find(pattern, format):
         for picks in _read_file(path, format, options):
@@ -155,55 +74,32 @@ def _find(pattern: str | Path, format: str | None) -> list[Path]:
     folder = Path(os.path.expanduser(str(pattern)))
     if format is None and (folder / "picks.csv").is_file():
         return [folder / "picks.csv"]
-    suffixes = _SUFFIXES if format is None else FORMATS[format].suffixes
-    if folder.suffix.lower() == ".json":
-        # A folder's other JSON files are no coordinates; a glob for JSON files means what it says.
+    suffixes = SUFFIXES if format is None else FORMATS[format].suffixes
+    if folder.suffix.lower() == ".json":  # a glob for JSON files means what it says
         suffixes = (".json",)
     files = find_files(pattern, suffixes)
     if len(files) == 1:
         return files
-    return [
-        path for path in files if path.suffix != ".star" or relion.coordinate_list(path) is None
-    ]
+    return [path for path in files if _listed(path) is None]
+
+
+def _listed(path: Path) -> list[tuple[str, Path]] | None:
+    """Return the micrographs and their files where RELION's list of files is given, else None."""
+    return relion.coordinate_list(path) if path.suffix == ".star" else None
 
 
 def _read_file(path: Path, format: str | None, options: CoordinateOptions) -> list[Picks]:
-    listed = relion.coordinate_list(path) if path.suffix == ".star" else None
+    listed = _listed(path)
     if listed is None:
-        return FORMATS[format or _format_of(path)].read(path, options)
+        return (FORMATS[format] if format else format_to_read(path)).read(path, options)
+    for _, file in listed:
+        if not file.is_file():
+            raise InputError(f"{path}: lists {file}, which does not exist")
     return [
         dataclasses.replace(picks, micrograph=name)
         for name, file in listed
-        for picks in _read_listed(file, path, options)
+        for picks in format_to_read(file).read(file, options)
     ]
-
-
-def _read_listed(file: Path, source: Path, options: CoordinateOptions) -> list[Picks]:
-    if not file.is_file():
-        raise InputError(f"{source}: lists {file}, which does not exist")
-    return FORMATS[_format_of(file)].read(file, options)
-
-
-def _format_of(path: Path, is_output: bool = False) -> str:
-    suffix = path.suffix.lower()
-    if suffix not in _TABLES:
-        for name, format in FORMATS.items():
-            if suffix in format.suffixes:
-                return name
-        raise InputError(
-            f"{path}: unknown suffix {suffix!r}; expected one of {', '.join(_SUFFIXES)}"
-        )
-    if is_output:
-        return "csv" if suffix == ".csv" else "topaz"
-    heading = read_text(path).lstrip().split("\n", 1)[0].lower()
-    if "x-coordinate" in heading:
-        return "cryoppp"
-    return "topaz" if "image_name" in heading and "\t" in heading else "csv"
-
-
-def _check_format(format: str | None) -> None:
-    if format is not None and format not in FORMATS:
-        raise InputError(f"format: expected one of {', '.join(FORMATS)}, got {format!r}")
 
 
 def write_picks(
@@ -250,11 +146,11 @@ def write_picks(
         scale=scale,
         optics=optics or {},
     )
-    _check_format(format)
+    check_format(format)
     target = Path(path)
     if str(path).endswith(("/", os.sep)) or target.is_dir() or not target.suffix:
         return _write_folder(picks, target, FORMATS[format or "star"], options)
-    chosen = FORMATS[format or _format_of(target, is_output=True)]
+    chosen = FORMATS[format] if format else format_to_write(target)
     if chosen.write is None and len(picks) != 1:
         raise InputError(
             f"{path}: a {target.suffix} file holds one micrograph, got {len(picks)}; "
