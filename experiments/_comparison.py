@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from experiments._comparison_report import write_report
 from experiments._data_sets import DataSet
 from experiments._scoring import Result, scoring_of
 from jaxpick.evaluate.comparison import Resampled, difference_rows, mean_of, resample
-from jaxpick.evaluate.comparison_tables import latex, markdown
+from jaxpick.evaluate.comparison_tables import NOTE, latex, markdown
 from jaxpick.evaluate.evaluation import EvaluateSpec
 from jaxpick.evaluate.text import as_csv
 from jaxpick.io.coordinates import read_picks
@@ -72,7 +73,11 @@ def resample_all(
             )
             seeds.setdefault(result.row["method"], []).append(figures)
         whole[data.name] = {
-            method: {name: mean_of([part[name] for part in parts]) for name in parts[0]}
+            method: {
+                name: mean_of([part[name] for part in parts])
+                for name in parts[0]
+                if all(name in part for part in parts)
+            }
             for method, parts in seeds.items()
         }
     return whole
@@ -98,6 +103,8 @@ def write_comparison(
     )
     about = {data.name: data.about for data in sets}
     table = markdown(rows, differences, about, failures, heading)
+    words = (heading, NOTE)
+    write_report(out, results, sets, differences, scoring, pictures, words, failures, settings)
     write_text(out / "table.csv", as_csv(rows))
     write_text(out / "differences.csv", as_csv(differences or [dict.fromkeys(DIFFERENCES)]))
     write_text(out / "table.tex", latex(rows, heading))

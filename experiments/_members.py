@@ -7,15 +7,66 @@ from pathlib import Path
 from typing import Any
 
 from experiments import train
-from experiments._commandline import merged
 from jaxpick import methods
 from jaxpick.io.files import InputError
 from jaxpick.spec import SpecError, as_plain, build
 from jaxpick.weights.portable import CARD_NAME, load_weights
 from jaxpick.weights.shipped import FOLDER as SHIPPED
 
-# Minutes on two cores each: enough to find round particles, not what the method can do.
-SMALL: Mapping[str, Any] = {}
+# For methods that have no weights: some minutes on two cores each, enough to find particles that are easy, and not
+# what a method can do.
+_MOLECULES = {"num_phantoms": 24, "views": {"num_views": 48}}
+_SELDOM = {"log_every": 50, "validate_every": 200, "validation_batches": 4}
+SMALL: Mapping[str, Any] = {
+    "unet": {
+        "specimens": _MOLECULES,
+        "training": _SELDOM,
+        "method": {"segmenter": {"steps": 400}, "noise_fields": 0},
+    },
+    "parsed": {
+        "specimens": _MOLECULES,
+        "training": _SELDOM,
+        "method": {"classifier": {"steps": 200}, "segmenter": {"steps": 400}},
+    },
+    "deepem": {
+        "specimens": _MOLECULES,
+        "training": _SELDOM,
+        "cached_examples": 256,
+        "method": {
+            "field": {"field_px": 128, "max_particles": 64, "max_distractors": 16},
+            "patches_per_field": 32,
+            "classifier": {"steps": 600, "batch_size": 8},
+            "decode": {"border": "zeros"},
+        },
+    },
+    "deeppicker": {
+        "specimens": {**_MOLECULES, "views": {"num_views": 48, "diameter_px": 44.0, "box_px": 56}},
+        "training": _SELDOM,
+        "cached_examples": 192,
+        "method": {
+            "field": {"max_particles": 48, "max_distractors": 12},
+            "patches_per_field": 20,
+            "classifier": {"steps": 600},
+            "decode": {"border": "zeros"},
+        },
+    },
+    "topaz": {
+        "specimens": _MOLECULES,
+        "training": _SELDOM,
+        "method": {"classifier": {"steps": 600}},
+    },
+    "cryolo": {
+        "specimens": _MOLECULES,
+        "training": _SELDOM,
+        "method": {
+            "width": 0.165,
+            "working": {"kind": "scaled"},
+            "field": {"field_px": 192, "max_particles": 160, "max_distractors": 48},
+            "warm_up": {"steps": 50, "batch_size": 8},
+            "detector": {"steps": 400, "batch_size": 8},
+        },
+    },
+}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -85,9 +136,8 @@ def members_of(
         elif label in methods.UNTRAINED or (label not in retrain and (SHIPPED / label).is_dir()):
             found.append(Member(label=label, method=label))
         else:
-            settings = merged(SMALL.get(label, {}), training.get(label, {}))
             found += [
-                Member(label=label, method=label, seed=seed, training=settings)
+                Member(label=label, method=label, seed=seed, training=training.get(label, {}))
                 for seed in range(seeds)
             ]
     return found
@@ -120,11 +170,23 @@ def training_of(member: Member, folder: Path) -> train.TrainExperiment:
     """Return the settings of a member's training; a mistake among them is told by its path."""
     path = f"train.{member.label}"
     settings = dict(member.training or {})
-    given = settings.pop("method", {})
-    spec = build(methods.get(member.method).Spec, given, f"{path}.method")
-    fixed = {"out": str(folder), "seed": member.seed or 0}
-    method = {"name": member.method, **as_plain(spec)}
-    return build(train.TrainExperiment, {**settings, **fixed, "method": method}, path)
+    spec_type = methods.get(member.method).Spec
+    given = over(as_plain(spec_type()), settings.pop("method", {}))
+    method = {"name": member.method, **as_plain(build(spec_type, given, f"{path}.method"))}
+    fixed = {"out": str(folder), "seed": member.seed or 0, "method": method}
+    defaults = as_plain(train.TrainExperiment(out=str(folder)))
+    return build(train.TrainExperiment, {**over(defaults, settings), **fixed}, path)
+
+
+def over(defaults: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return nested settings with changes laid over them; those of another kind replace them."""
+    result = dict(defaults)
+    for name, value in changes.items():
+        old = result.get(name)
+        both = isinstance(value, Mapping) and isinstance(old, Mapping)
+        is_other = both and "kind" in value and value["kind"] != old.get("kind")  # type: ignore[union-attr]
+        result[name] = over(old, value) if both and not is_other else value  # type: ignore[arg-type]
+    return result
 
 
 def training_record(member: Member, folder: Path) -> dict[str, Any]:

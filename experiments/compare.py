@@ -3,7 +3,7 @@
     python -m experiments.compare out=comparison
     python -m experiments.compare out=own methods=[unet,log,parsed] weights.parsed=runs/parsed/weights \\
         data.micrographs='data/*.mrc' data.truth=labels/ data.diameter=180
-    python -m experiments.compare out=real experiment=real data.apoferritin.pick.log.threshold=0.5
+    python -m experiments.compare out=proteins experiment=proteins pick.log.threshold=0.5
 
 Each method picks with the weights that ship, with those given, or with some trained here
 (`train.NAME`, `seeds` times); then it is timed and scored. `data` is `simulated` (three procedural
@@ -28,7 +28,7 @@ from typing import Any, Literal
 from experiments import _provenance
 from experiments._comparison import consensus_of, external_picks, write_comparison
 from experiments._data_sets import named_sets, prepare_set
-from experiments._members import members_of, trained_weights, training_of
+from experiments._members import SMALL, members_of, trained_weights, training_of
 from experiments._scoring import Result, score_member, score_picks
 from jaxpick.evaluate.evaluation import EvaluateSpec, ProtocolName
 from jaxpick.picking.consensus import THRESHOLD
@@ -54,7 +54,10 @@ class CompareSpec:
     baseline: str | None = setting(None, "method of the differences; the first if null")
     data: Literal["simulated"] | Mapping[str, Any] = setting("simulated", "a set, or sets by name")
     weights: Mapping[str, Any] = by_name("folders of weights by method; a list for several seeds")
-    train: Mapping[str, Any] = by_name("settings of train by method, for those trained here")
+    train: Mapping[str, Any] = field(
+        default_factory=lambda: SMALL,
+        metadata={"help": "settings of train by method, for those trained here"},
+    )
     retrain: tuple[str, ...] = setting((), "methods to train here although weights ship")
     seeds: int = setting(1, "trainings of each method that is trained here")
     pick: Mapping[str, Any] = by_name("settings of pick by method")

@@ -78,13 +78,19 @@ def resample(
     counts = tables.count_all(pairs, protocol, np.asarray([threshold]))[:, 0]
     drawn = [protocol.summarise(counts[draw])["f1"] for draw in draws]
     figures = {"f1": _resampled(protocol.summarise(counts)["f1"], drawn)}
-    if protocol.matcher is not None:
+    if protocol.matcher is not None and has_ranks(picks):
         ranking = tables.rank(pairs, protocol.matcher)
         columns = (ranking.score, ranking.is_hit, ranking.micrograph, ranking.num_true)
         values = average_precision_draws(*columns, draws)
         pooled = average_precision(ranking.curve())
         figures["average_precision"] = _resampled(pooled, values.tolist())
     return figures
+
+
+def has_ranks(picks: Sequence[Picks]) -> bool:
+    """Return whether scores tell picks apart; one point is no curve and has no average precision."""
+    scores = np.concatenate([np.zeros(0), *(entry.score for entry in picks)])
+    return len(scores) < 2 or bool(np.ptp(scores) > 0)
 
 
 def mean_of(parts: Sequence[Resampled]) -> Resampled:
@@ -121,10 +127,12 @@ def difference_rows(
         for name, methods in sets.items()
         for method in others
         for figure, values in methods.get(method, {}).items()
+        if figure in methods[baseline]
     ]
     for method in others if len(sets) > 1 else ():
         shared = [methods for methods in sets.values() if method in methods]
-        for figure in (f for f in FIGURES if all(f in m[method] for m in shared)):
+        both = [f for f in FIGURES if all(f in m[method] and f in m[baseline] for m in shared)]
+        for figure in both if len(shared) > 1 else ():
             one = mean_of([methods[method][figure] for methods in shared])
             base = mean_of([methods[baseline][figure] for methods in shared])
             rows.append(_row(f"mean of {len(shared)} sets", method, figure, one, base, level))

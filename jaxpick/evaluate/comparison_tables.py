@@ -68,10 +68,9 @@ def markdown(
         parts += [f"## {name} ({about[name]}; {counts})", _table(*details(own))]
     if differences:
         parts += ["## Differences from the baseline", _table(*difference_table(differences))]
-    overlap = {(row["method"], row.get("training_overlap"), row["set"]) for row in rows}
-    lines = [[m, s, text] for m, text, s in sorted(overlap, key=lambda e: (e[0], e[2])) if text]
+    heading_of, lines = overlap_table(rows)
     if lines:
-        parts += ["## What training and test share", _table(["method", "set", "shared"], lines)]
+        parts += ["## What training and test share", _table(heading_of, lines)]
     if failures:
         parts += ["## Failures", "\n".join(f"- {failure}" for failure in failures)]
     return "\n\n".join(parts) + "\n"
@@ -100,6 +99,12 @@ def details(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
         cells[0] += interval_text(grouped[method])
         lines.append([method, *cells])
     return ["method", *(label for _, label, _ in DETAILS)], lines
+
+
+def overlap_table(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
+    """Return the heading and the lines of what each method has seen of each set."""
+    found = {(row["method"], row["set"]): row.get("training_overlap") for row in rows}
+    return ["method", "set", "shared"], [[*key, text] for key, text in found.items() if text]
 
 
 def difference_table(differences: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
@@ -158,7 +163,7 @@ def latex(rows: Sequence[Row], caption: str) -> str:
 
 def _short(rows: Sequence[Row]) -> str:
     if not rows:
-        return "failed"
+        return "–"
     average, f1, best = (cell(rows, name, 3) for name in ("average_precision", "f1", "best_f1"))
     return f"{average}, {f1} ({best})"
 
