@@ -15,7 +15,7 @@ from jaxpick.io.mrc import write_mrc
 from jaxpick.io.nouns import Picks, make_picks
 from jaxpick.simulate.planes import CLASSES
 from jaxpick.simulate.simulated import Simulated
-from jaxpick.simulate.targets import TargetSpec, judge
+from jaxpick.simulate.targets import RECORDED, judge
 
 # Labels of the masks: background 0, particles 1, particles that a picker is not judged on 2,
 # contaminants CONTAMINANT + their class.
@@ -45,6 +45,8 @@ def label_mask(simulated: Simulated) -> Int[np.ndarray, "y x"]:
     classes, is_ignored = np.asarray(simulated.contaminant_mask), np.asarray(simulated.ignore_mask)
     around = np.where(is_ignored, IGNORED, 0)
     around = np.where(classes > 0, CONTAMINANT + classes, around)
+    overlap = np.append(0.0, simulated.truth.overlap_fraction)[np.asarray(simulated.instance)]
+    is_ignored = is_ignored | (overlap > RECORDED.drop_overlap)
     particle = np.where(is_ignored, IGNORED, PARTICLE)
     return np.where(np.asarray(simulated.mask_mass), particle, around).astype(np.int16)
 
@@ -52,12 +54,15 @@ def label_mask(simulated: Simulated) -> Int[np.ndarray, "y x"]:
 def truth_columns(simulated: Simulated) -> dict[str, Any]:
     """Return the whole particles whose centre is inside, column by column, as plain numbers.
 
+    Particles that another covers over more than 0.6 of their disc are left out (`targets.RECORDED`).
+
     `is_judged` is False where the mask says ignored; `contaminant` is what lies at the centre; `view` is that of the
     bank. `rln...` columns go into the STAR file; Euler angles are RELION's (rot, tilt, psi), defocus is in angstrom,
     rlnClassNumber is the species counted from 1.
     """
     truth = {f.name: np.asarray(getattr(simulated.truth, f.name)) for f in fields(simulated.truth)}
     keep = truth["valid"] & truth["is_inside"] & ~truth["is_broken"]
+    keep &= truth["overlap_fraction"] <= RECORDED.drop_overlap
     angles = {
         f"rlnAngle{n}": truth["euler_deg"][keep, i] for i, n in enumerate(("Rot", "Tilt", "Psi"))
     }
@@ -81,7 +86,7 @@ def truth_columns(simulated: Simulated) -> dict[str, Any]:
         "visible_fraction": truth["visible_fraction"][keep],
         "snr": truth["snr"][keep],
         "dprime": truth["dprime"][keep],
-        "is_judged": np.asarray(judge(simulated.truth, TargetSpec())[0])[keep],
+        "is_judged": np.asarray(judge(simulated.truth, RECORDED)[0])[keep],
         "contaminant": np.array(CLASSES)[truth["contaminant"][keep]],
         "layer": truth["layer"][keep],
         "view": truth["view"][keep],

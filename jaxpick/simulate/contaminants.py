@@ -2,8 +2,8 @@
 probability.
 
 All are added before the lens, as potential and absorption, so that they get the same fringes as
-particles. Aggregates, broken particles and small proteins are molecules of the bank (`scene.py`);
-the rest is drawn here.
+particles. Aggregates, two-dimensional crystals, broken particles and small proteins are molecules
+of the bank (`scene.py`); the rest is drawn here.
 """
 
 import dataclasses
@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from jaxpick.numerics.memory import computed_once
 from jaxpick.pytrees import pytree
@@ -23,13 +23,29 @@ from jaxpick.simulate.frozen_contaminants import (
     add_support,
 )
 from jaxpick.simulate.molecular_contaminants import add_denatured, add_filaments, add_vesicles
-from jaxpick.simulate.planes import CLASSES, Planes, Site, class_of_label, empty_planes
+from jaxpick.simulate.planes import (
+    CLASSES,
+    INSTANCES_PER_CLASS,
+    Planes,
+    Site,
+    class_of_label,
+    empty_planes,
+)
 from jaxpick.simulate.priors import ContaminantsPrior
-from jaxpick.simulate.scene import AGGREGATE, BROKEN, SMALL
+from jaxpick.simulate.roles import class_of_role
+from jaxpick.simulate.soluble_contaminants import (
+    Clumps,
+    add_aggregate_fog,
+    add_coil_fog,
+    add_micelles,
+    mark_rings,
+)
 from jaxpick.typing import RandomKey
 
 # Instances of slots (aggregated, broken, small) are numbered above those that are painted.
-FIRST_SLOT_INSTANCE = 1024
+FIRST_SLOT_INSTANCE = len(CLASSES) * INSTANCES_PER_CLASS
+# Probabilities, and what is painted with them.
+Painters = tuple[tuple[float, Callable[[RandomKey, Planes, Site], Planes]], ...]
 
 
 def draw_contaminants(
@@ -38,16 +54,42 @@ def draw_contaminants(
     shape: tuple[int, int],
     site: Site,
     is_dirty: Bool[Array, ""],
+    clumps: Clumps | None = None,
 ) -> Planes:
-    """Draw the painted contaminants of one field; none where it is not dirty."""
+    """Draw the painted contaminants of one field; none where it is not dirty.
+
+    Args:
+        key: of this field.
+        prior: probabilities.
+        shape: (y, x) of the field.
+        site: what sizes are measured against.
+        is_dirty: contaminants are allowed.
+        clumps: members of aggregates, which get their rings and their haze.
+    """
     planes = empty_planes(shape)
-    painters = _painters(prior)
+    if clumps is not None:
+        planes = _add_surroundings(jax.random.fold_in(key, 1), prior, planes, site, clumps)
+    # Two lists, each with keys of its own: what is drawn of one does not depend on the other.
+    for part, painters in ((jax.random.fold_in(key, 2), _haze(prior)), (key, _painters(prior))):
+        planes = _paint_some(part, prior.amount * is_dirty, painters, planes, site)
+    return planes
+
+
+def _paint_some(
+    key: RandomKey,
+    amount: Float[Array, ""],
+    painters: Painters,
+    planes: Planes,
+    site: Site,
+) -> Planes:
+    """Let each painter paint with its probability times `amount`."""
+    if not painters:
+        return planes
     unit_key, *paint_keys = jax.random.split(key, len(painters) + 1)
     u = units(unit_key, len(painters))
     for i, (probability, _) in enumerate(painters):
-        chance = jnp.float32(min(probability * prior.amount, 1.0)) * is_dirty
         planes = jax.lax.cond(
-            coin(u[i], chance),
+            coin(u[i], jnp.minimum(probability * amount, 1.0)),
             lambda planes, i=i: painters[i][1](paint_keys[i], planes, site),
             lambda planes: planes,
             planes,
@@ -55,9 +97,30 @@ def draw_contaminants(
     return planes
 
 
-def _painters(
-    prior: ContaminantsPrior,
-) -> tuple[tuple[float, Callable[[RandomKey, Planes, Site], Planes]], ...]:
+def _add_surroundings(
+    key: RandomKey, prior: ContaminantsPrior, planes: Planes, site: Site, clumps: Clumps
+) -> Planes:
+    """Draw the haze that some aggregates lie in, and mark the ring around all."""
+    coin_key, fog_key = jax.random.split(key)
+    is_there = jnp.any(clumps.valid)
+    planes = jax.lax.cond(
+        is_there & coin(units(coin_key, 1)[0], prior.aggregate_fog),
+        lambda planes: add_aggregate_fog(fog_key, planes, site, clumps),
+        lambda planes: planes,
+        planes,
+    )
+    return jax.lax.cond(
+        is_there, lambda planes: mark_rings(planes, site, clumps), lambda planes: planes, planes
+    )
+
+
+def _haze(prior: ContaminantsPrior) -> Painters:
+    """Return painters of what other contaminants cover."""
+    painters = ((prior.coil_fog, add_coil_fog), (prior.micelles, add_micelles))
+    return tuple(painter for painter in painters if painter[0] > 0)
+
+
+def _painters(prior: ContaminantsPrior) -> Painters:
     """Return each painter with its probability; later ones cover earlier ones."""
 
     def add_film(key: RandomKey, planes: Planes, site: Site) -> Planes:
@@ -73,14 +136,6 @@ def _painters(
         (prior.gold_beads, add_gold_beads),
     )
     return tuple(painter for painter in painters if painter[0] > 0)
-
-
-def class_of_role(role: Int[Array, " slot"]) -> Int[Array, " slot"]:
-    """Return the contaminant class of a slot's role; 0 for whole particles."""
-    classes = jnp.zeros_like(role)
-    for name, value in (("broken", BROKEN), ("aggregate", AGGREGATE), ("small_protein", SMALL)):
-        classes = jnp.where(role == value, CLASSES.index(name), classes)
-    return classes
 
 
 @pytree

@@ -34,6 +34,7 @@ from jaxpick.simulate.planes import (
     coarse_shape,
     nearest_sample,
     paint,
+    paint_in_window,
     refine,
     size_of,
 )
@@ -200,41 +201,14 @@ def add_gold_beads(key: RandomKey, planes: Planes, site: Site) -> Planes:
     def add(index: Array, planes: Planes) -> Planes:
         diameter = nominal * (1.0 + 0.08 * standard_normal(u[index, 2]))
         radius_px = jnp.minimum(0.5 * diameter / site.pixel_angstrom, 0.45 * BEAD_WINDOW_PX)
-        return _add_bead(u[index, :2], planes, radius_px, loss, site, index)
+
+        def sphere(part: Planes, square: Float[Array, "window_y window_x"]) -> Planes:
+            within = radius_px**2 - square
+            chord_px = 2.0 * jnp.sqrt(jnp.maximum(within, 0.0))
+            potential = GOLD_POTENTIAL_VOLT * chord_px * site.pixel_angstrom
+            share = chord_px / (2.0 * radius_px)
+            return paint(part, "gold", potential, loss * share, within > 0, index)
+
+        return paint_in_window(planes, u[index, :2], BEAD_WINDOW_PX, sphere)
 
     return jax.lax.fori_loop(0, number, add, planes)
-
-
-def _add_bead(
-    place: Float[Array, "2"],
-    planes: Planes,
-    radius_px: Array,
-    loss: Array,
-    site: Site,
-    index: Array,
-) -> Planes:
-    """Add one sphere in a window around a random place in the field."""
-    shape, window = size_of(planes.label), min(BEAD_WINDOW_PX, *size_of(planes.label))
-    room = jnp.asarray([shape[0] - window, shape[1] - window], jnp.float32)
-    corner = place * room
-    start = corner.astype(jnp.int32)
-    grid = jnp.arange(window, dtype=jnp.float32) - (window - 1) / 2
-    dy, dx = grid - (corner - start)[0], grid - (corner - start)[1]
-    square = radius_px**2 - dy[:, None] ** 2 - dx[None, :] ** 2
-    chord_px = 2.0 * jnp.sqrt(jnp.maximum(square, 0.0))
-
-    def cut(plane: Array) -> Array:
-        return jax.lax.dynamic_slice(plane, (start[0], start[1]), (window, window))
-
-    def put(plane: Array, part: Array) -> Array:
-        return jax.lax.dynamic_update_slice(plane, part, (start[0], start[1]))
-
-    inside = Planes(
-        potential=cut(planes.potential),
-        absorption=cut(planes.absorption),
-        label=cut(planes.label),
-    )
-    potential = GOLD_POTENTIAL_VOLT * chord_px * site.pixel_angstrom
-    share = chord_px / (2.0 * radius_px)
-    inside = paint(inside, "gold", potential, loss * share, square > 0, index)
-    return jax.tree.map(put, planes, inside)

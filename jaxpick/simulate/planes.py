@@ -7,14 +7,16 @@ distances, not masks, are interpolated.
 """
 
 import dataclasses
+from collections.abc import Callable
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Shaped
 
 from jaxpick.pytrees import pytree
 from jaxpick.typing import Image, Scalar
 
-INSTANCES_PER_CLASS = 32
+INSTANCES_PER_CLASS = 64
 CLASSES = (
     "none",
     "ice_crystal",
@@ -27,6 +29,10 @@ CLASSES = (
     "small_protein",
     "filament",
     "vesicle",
+    "micelle",
+    "coil_fog",
+    "lattice",
+    "aggregate_ring",
 )
 
 
@@ -88,6 +94,37 @@ def paint(
         absorption=planes.absorption + absorption,
         label=jnp.where(mask, label, planes.label),
     )
+
+
+def paint_in_window(
+    planes: Planes,
+    place: Float[Array, "2"],
+    window_px: int,
+    paint_part: Callable[[Planes, Float[Array, "window_y window_x"]], Planes],
+) -> Planes:
+    """Change a window around a place of the field, at the cost of the window alone.
+
+    Args:
+        planes: of the field.
+        place: (y, x), uniform on [0, 1) for a place anywhere that the window lies in the field.
+        window_px: its edge, cut to the field's.
+        paint_part: gets the window's planes and each pixel's squared distance (px^2) to the place.
+    """
+    shape, window = size_of(planes.label), min(window_px, *size_of(planes.label))
+    room = jnp.asarray([shape[0] - window, shape[1] - window], jnp.float32)
+    corner = place * room
+    start = corner.astype(jnp.int32)
+    grid = jnp.arange(window, dtype=jnp.float32) - (window - 1) / 2
+    dy, dx = grid - (corner - start)[0], grid - (corner - start)[1]
+
+    def cut(plane: Array) -> Array:
+        return jax.lax.dynamic_slice(plane, (start[0], start[1]), (window, window))
+
+    def put(plane: Array, part: Array) -> Array:
+        return jax.lax.dynamic_update_slice(plane, part, (start[0], start[1]))
+
+    part = jax.tree.map(cut, planes)
+    return jax.tree.map(put, planes, paint_part(part, dy[:, None] ** 2 + dx[None, :] ** 2))
 
 
 def class_of_label(label: Int[Array, "y x"]) -> Int[Array, "y x"]:

@@ -75,7 +75,9 @@ class ScenePrior:
     overlap. The layouts are random sequential adsorption, clusters, a density that varies over the
     field, and jittered close-packed monolayers; `dense_coverage` is that of the last. `contact`
     scales the forbidden distance (sum of radii). `two_layers`: both air-water interfaces are
-    populated, so that projections overlap. `target_mass_kda` bounds what counts as a target.
+    populated, so that projections overlap. `chain`: particles hold together in dimers and short
+    chains, `chain_members` long, between single ones. `target_mass_kda` bounds what counts as a
+    target.
     """
 
     empty_probability: float = 0.05
@@ -85,6 +87,8 @@ class ScenePrior:
     contact: Range = (0.8, 1.05)
     two_layer_probability: float = 0.15
     second_layer_fraction: Range = (0.05, 0.5)
+    chain_probability: float = 0.05
+    chain_members: tuple[int, int] = (2, 8)
     species_weights: tuple[float, ...] = (0.75, 0.17, 0.05, 0.03)
     species_size_ratio: Range = (0.8, 1.3)
     preferred_probability: float = 0.6
@@ -94,8 +98,10 @@ class ScenePrior:
     contrast_scale: Range = (0.5, 1.2)
 
     def __post_init__(self) -> None:
-        for name in ("empty_probability", "two_layer_probability", "preferred_probability"):
-            probability(name, getattr(self, name))
+        for name in ("empty", "two_layer", "chain", "preferred"):
+            probability(f"{name}_probability", getattr(self, f"{name}_probability"))
+        fewest, most = self.chain_members
+        require(2 <= fewest <= most, "chain_members", self.chain_members, "2 or more, (low, high)")
         for name in ("coverage", "dense_coverage", "contact", "species_size_ratio"):
             ordered(name, getattr(self, name), 1e-4)
         for name in ("preferred_kappa", "target_mass_kda", "contrast_scale"):
@@ -108,8 +114,9 @@ class ScenePrior:
 class ContaminantsPrior:
     """Probability of each contaminant in a micrograph (Bernoulli), all multiplied by `amount`.
 
-    `clean_probability` of the micrographs have none at all. Sizes are in `contaminants.py`, in
-    angstrom, bounded by the field and by the target's diameter.
+    `clean_probability` of the micrographs have none at all. Sizes are in the painters, in
+    angstrom, bounded by the field and by the target's diameter. `aggregate_fog` is the probability
+    that aggregates, where there are any, lie in a haze of unfolded chains.
     """
 
     amount: float = 1.0
@@ -120,6 +127,7 @@ class ContaminantsPrior:
     carbon_is_gold: float = 0.15
     gold_beads: float = 0.05
     aggregates: float = 0.3
+    aggregate_fog: float = 0.5
     broken: float = 0.35
     broken_fraction: Range = (0.02, 0.25)
     denatured: float = 0.25
@@ -127,6 +135,9 @@ class ContaminantsPrior:
     small_per_target: Range = (0.2, 8.0)
     filaments: float = 0.07
     vesicles: float = 0.08
+    micelles: float = 0.1
+    coil_fog: float = 0.3
+    lattices: float = 0.01
 
     def __post_init__(self) -> None:
         require(self.amount >= 0, "amount", self.amount, "a factor that is not negative")

@@ -35,11 +35,13 @@ from jaxpick.simulate.planes import Planes, Site, coarse_shape, refine, size_of
 from jaxpick.simulate.poses import Volumes, slice_poses
 from jaxpick.simulate.priors import IcePrior, Priors
 from jaxpick.simulate.processing import process
-from jaxpick.simulate.scene import TARGET, Scene, draw_scene
+from jaxpick.simulate.roles import AGGREGATE, TARGET
+from jaxpick.simulate.scene import Scene, draw_scene
 from jaxpick.simulate.signal import particle_signal
 from jaxpick.simulate.simulated import Simulated
+from jaxpick.simulate.soluble_contaminants import Clumps
 from jaxpick.simulate.splat import Splat, splat
-from jaxpick.simulate.targets import TargetSpec, ignored_pixels, of_pixel
+from jaxpick.simulate.targets import RECORDED, ignored_pixels, of_pixel
 from jaxpick.simulate.truth import make_truth
 from jaxpick.typing import RandomKey
 
@@ -85,7 +87,7 @@ def simulate_micrograph(
     exposure = draw_exposure(exposure_key, priors.microscope, priors.ice)
     shown, views = (scene, bank.views) if volumes is None else slice_poses(scene, volumes)
     molecules = splat(shown, views, field, priors.patch_px, max_particles)
-    junk = _draw_junk(junk_key, priors, scene, field)
+    junk = _draw_junk(junk_key, priors, scene, field, max_particles)
     contrast = uniform(units(contrast_key, 1)[0], priors.scene.contrast_scale)
     exposure, signal = _set_exposure(priors, scene, exposure, molecules, contrast, max_particles)
     pixel = scene.species_drawn.pixel_angstrom
@@ -98,14 +100,25 @@ def simulate_micrograph(
     return _collect(image, scene, exposure, molecules, junk, signal, max_particles)
 
 
-def _draw_junk(key: RandomKey, priors: Priors, scene: Scene, field: tuple[int, int]) -> Planes:
+def _draw_junk(
+    key: RandomKey, priors: Priors, scene: Scene, field: tuple[int, int], max_particles: int
+) -> Planes:
+    """Draw the contaminants that are painted, and what surrounds aggregates."""
     drawn = scene.species_drawn
     site = Site(
         pixel_angstrom=drawn.pixel_angstrom,
         diameter_angstrom=drawn.nominal_diameter_angstrom,
         field_angstrom=min(field) * drawn.pixel_angstrom,
     )
-    return draw_contaminants(key, priors.contaminants, field, site, scene.is_dirty)
+    middle = 0.5 * (jnp.asarray(field, jnp.float32) - 1.0)
+    # Slots beyond the particles hold the members.
+    members = slice(max_particles, max_particles + (scene.valid.shape[0] - max_particles) // 2)
+    clumps = Clumps(
+        places_angstrom=(scene.centre_yx_px[members] - middle[None, :]) * drawn.pixel_angstrom,
+        radius_angstrom=0.5 * scene.diameter_px[members] * drawn.pixel_angstrom,
+        valid=(scene.valid & (scene.role == AGGREGATE))[members],
+    )
+    return draw_contaminants(key, priors.contaminants, field, site, scene.is_dirty, clumps)
 
 
 def simulate_batch(
@@ -251,7 +264,7 @@ def _collect(
         nearest=nearest,
         contaminant_mask=contaminant_mask,
         contaminant_instance=labels.instances,
-        ignore_mask=ignored_pixels(truth, distance, nearest, contaminant_mask, TargetSpec()),
+        ignore_mask=ignored_pixels(truth, distance, nearest, contaminant_mask, RECORDED),
         pixel_size_angstrom=drawn.pixel_angstrom,
         optics=optics,
         dose_e_per_angstrom2=exposure.dose_e_per_angstrom2,

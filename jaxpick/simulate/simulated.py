@@ -26,7 +26,7 @@ class Simulated:
         contaminant_mask: class of the contaminant here (`planes.CLASSES`), 0 for none.
         contaminant_instance: number of that contaminant within the micrograph.
         ignore_mask: discs of the particles, and contaminants, on which a picker should not be judged
-            (by the default `targets.TargetSpec`).
+            (by `targets.RECORDED`).
         nominal_diameter_px: the target's diameter as a user would give it.
     """
 

@@ -15,7 +15,8 @@ from jaxtyping import Array, Float, Int
 
 from jaxpick.numerics.memory import computed_once
 from jaxpick.pytrees import pytree
-from jaxpick.simulate.scene import SCENE_SCALARS, TARGET, Scene
+from jaxpick.simulate.roles import TARGET
+from jaxpick.simulate.scene import SCENE_SCALARS, Scene
 
 # Projected excess potential of 20 angstrom of protein (3.38 V): thinner is not seen as particle.
 LEAST_VOLT_ANGSTROM = 68.0

@@ -19,8 +19,9 @@ from jaxpick.simulate.simulated import Simulated
 from jaxpick.simulate.truth import Truth
 from jaxpick.spec import require
 
-# Particles on a carbon film stay in sight; everything else covers them.
-HIDING = tuple(name for name in CLASSES if name not in ("none", "carbon"))
+# Particles on a carbon film, in a haze or behind a micelle stay in sight; the rest covers them.
+IN_SIGHT = ("none", "carbon", "micelle", "coil_fog", "lattice", "aggregate_ring")
+HIDING = tuple(name for name in CLASSES if name not in IN_SIGHT)
 # A pixel whose target would be below this belongs to the background of its particle.
 LEAST_VALUE = 0.1
 
@@ -42,6 +43,10 @@ class TargetSpec:
             centre is outside.
         hidden_by: nor those whose centre lies in a contaminant of these classes.
         aggregates: whether aggregates and broken particles are background or are not judged.
+        aggregate_ring: what lies next to an aggregate is not judged.
+
+    Two-dimensional crystals are never judged. The defaults are those that networks are trained
+    with; `RECORDED` is what the truth of a simulated set says.
     """
 
     kind: Literal["disc", "mass", "heat"] = "disc"
@@ -53,6 +58,7 @@ class TargetSpec:
     least_visible: float = 0.5
     hidden_by: tuple[str, ...] = HIDING
     aggregates: Literal["negative", "ignore"] = "negative"
+    aggregate_ring: bool = False
 
     def __post_init__(self) -> None:
         in_reach = 0 < self.disc_fraction <= 1.5
@@ -65,6 +71,21 @@ class TargetSpec:
         require(0 <= self.least_visible <= 1, "least_visible", self.least_visible, "0 to 1")
         known = set(self.hidden_by) <= set(CLASSES)
         require(known, "hidden_by", self.hidden_by, f"some of {', '.join(CLASSES[1:])}")
+
+    @property
+    def open_classes(self) -> tuple[str, ...]:
+        """Contaminants that may or may not be picked."""
+        ring = ("aggregate_ring",) if self.aggregate_ring else ()
+        return ("lattice", *ring, *(("aggregate", "broken") if self.aggregates == "ignore" else ()))
+
+
+# Overlap below 0.3 is kept, up to 0.6 is not judged, beyond is left out of the truth.
+RECORDED = TargetSpec(
+    overlap_limit=0.3,
+    drop_overlap=0.6,
+    hidden_by=(*HIDING, "lattice", "aggregate_ring"),
+    aggregate_ring=True,
+)
 
 
 @pytree
@@ -135,9 +156,7 @@ def of_pixel(flags: Bool[Array, " particle"], slot: Int[Array, "y x"]) -> Bool[A
 
 def _is_blank(contaminant_mask: Int[Array, "y x"], spec: TargetSpec) -> Bool[Array, "y x"]:
     """Return the pixels of contaminants that may or may not be picked."""
-    if spec.aggregates == "negative":
-        return jnp.zeros(contaminant_mask.shape, bool)
-    return jnp.isin(contaminant_mask, _classes(("aggregate", "broken")))
+    return jnp.isin(contaminant_mask, _classes(spec.open_classes))
 
 
 def _classes(names: tuple[str, ...]) -> Int[Array, " class"]:

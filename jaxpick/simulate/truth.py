@@ -13,7 +13,8 @@ from jaxtyping import Array, Bool, Float, Int
 
 from jaxpick.pytrees import pytree
 from jaxpick.simulate.imaging import Exposure
-from jaxpick.simulate.scene import BROKEN, Scene
+from jaxpick.simulate.roles import BROKEN
+from jaxpick.simulate.scene import Scene
 
 DISC_SAMPLES = 64
 

@@ -19,7 +19,7 @@ from jaxpick.simulate.molecular_contaminants import (
     add_vesicles,
 )
 from jaxpick.simulate.priors import ContaminantsPrior
-from jaxpick.simulate.scene import AGGREGATE, BROKEN, SMALL, TARGET
+from jaxpick.simulate.roles import AGGREGATE, BROKEN, SMALL, TARGET
 
 SHAPE = (97, 106)
 SITE = planes.Site(
@@ -66,6 +66,8 @@ def test_nothing_is_painted_without_probability_or_in_a_clean_micrograph():
             n: 0.0
             for n in ("ice_crystals", "ethane", "carbon", "gold_beads", "filaments", "vesicles")
         },
+        micelles=0.0,
+        coil_fog=0.0,
         denatured=1.0,
     )
     assert label(jax.random.key(1), nothing, True) == 0
@@ -101,5 +103,7 @@ def test_labels_tell_slots_from_paint():
     labels = contaminants.label_contaminants(painted, owner, role)
     names = [planes.CLASSES[int(i)] for i in labels.classes[0]]
     assert names == ["gold", "gold", "broken", "aggregate", "gold"]
-    assert int(labels.instances[0, 0]) == planes.CLASSES.index("gold") * 32 + 3
+    assert (
+        int(labels.instances[0, 0]) == planes.CLASSES.index("gold") * planes.INSTANCES_PER_CLASS + 3
+    )
     assert int(labels.instances[0, 2]) == contaminants.FIRST_SLOT_INSTANCE + 2

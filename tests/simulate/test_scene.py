@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxpick.simulate.priors import ContaminantsPrior, DiameterPixels, ScenePrior
-from jaxpick.simulate.scene import AGGREGATE, BROKEN, SMALL, TARGET, draw_scene
+from jaxpick.simulate.roles import AGGREGATE, BROKEN, SMALL, TARGET
+from jaxpick.simulate.scene import draw_scene
 from jaxpick.simulate.species import draw_species
 from tests.simulate.scenes import CLEAN, blob_bank, plain_priors
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from jaxpick.simulate import splat as splatting
-from jaxpick.simulate.scene import SMALL, TARGET, Scene
+from jaxpick.simulate.roles import SMALL, TARGET
+from jaxpick.simulate.scene import Scene
 from jaxpick.simulate.species import Species
 from jaxpick.simulate.splat import FAR, splat
 from tests.simulate.scenes import blob_bank

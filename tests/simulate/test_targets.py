@@ -12,7 +12,7 @@ from jaxpick.simulate.planes import CLASSES
 from jaxpick.simulate.priors import ProcessingPrior
 from jaxpick.simulate.processing import gaussian_low_pass, local_contrast, process
 from jaxpick.simulate.simulated import Simulated
-from jaxpick.simulate.targets import TargetSpec, ignored_pixels, judge, make_target
+from jaxpick.simulate.targets import RECORDED, TargetSpec, ignored_pixels, judge, make_target
 from jaxpick.simulate.truth import Truth
 from jaxpick.spec import SpecError, build
 from tests.simulate.scenes import UNPROCESSED
@@ -115,6 +115,22 @@ def test_ignored_pixels_are_the_whole_discs_of_ignored_particles():
     open_ended = dataclasses.replace(STRICT, aggregates="ignore")
     also = np.asarray(ignored_pixels(case.truth, *planes, open_ended))[0]
     np.testing.assert_array_equal(np.flatnonzero(also & ~found), np.arange(25, 36))
+
+
+def test_rings_and_lattices_are_not_judged():
+    """What is recorded ignores both; networks are trained to ignore lattices only."""
+    case = example()
+    classes = jnp.asarray([CLASSES.index("lattice"), CLASSES.index("aggregate_ring")])
+    case = dataclasses.replace(case, contaminant_mask=case.contaminant_mask.at[0, :2].set(classes))
+    planes = (case.distance, case.nearest, case.contaminant_mask)
+    recorded = np.asarray(ignored_pixels(case.truth, *planes, RECORDED))[0, :2]
+    np.testing.assert_array_equal(recorded, [True, True])
+    np.testing.assert_array_equal(make_target(case, TargetSpec()).weight[0, :2], [0.0, 1.0])
+    near = dataclasses.replace(case.truth, contaminant=case.truth.contaminant.at[0].set(classes[1]))
+    assert bool(judge(near, TargetSpec())[0][0]) and not bool(judge(near, RECORDED)[0][0])
+    # Overlap of 0.45 is not judged, of 0.9 is dropped.
+    wanted, ignored = judge(case.truth, RECORDED)
+    assert not bool(wanted[3]) and bool(ignored[3]) and not bool(wanted[4] | ignored[4])
 
 
 def test_settings_of_weights_that_ship_are_read():

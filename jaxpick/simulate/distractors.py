@@ -1,0 +1,109 @@
+"""Molecules of the bank that are no particles: aggregates, two-dimensional crystals, small
+proteins.
+"""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from jaxpick.simulate import placement
+from jaxpick.simulate.draws import coin, log_uniform, pick, uniform, unit_arrays, units
+from jaxpick.simulate.roles import AGGREGATE, LATTICE, SMALL
+from jaxpick.simulate.slots import Room, Slots, make_slots
+from jaxpick.typing import RandomKey
+
+MEMBERS_PER_AGGREGATE = 16
+LEAST_LATTICE = 9
+
+
+def draw_clumps(key: RandomKey, room: Room, capacity: int) -> Slots:
+    """Draw what grows by contact: aggregates, or now and then one crystalline patch instead."""
+    aggregates = _draw_aggregates(key, room, capacity)
+    probability = room.priors.contaminants.lattices
+    if probability <= 0.0 or capacity < LEAST_LATTICE:
+        return aggregates
+    coin_key, lattice_key = jax.random.split(jax.random.fold_in(key, 1))
+    return jax.lax.cond(
+        coin(units(coin_key, 1)[0], room.amount * probability),
+        lambda: _draw_lattice(lattice_key, room, capacity),
+        lambda: aggregates,
+    )
+
+
+def _draw_aggregates(key: RandomKey, room: Room, capacity: int) -> Slots:
+    """Draw clumps of touching copies of the target's species."""
+    most = max(1, capacity // MEMBERS_PER_AGGREGATE)
+    size = capacity // most
+    scalars, for_sizes, for_starts, for_members, for_species = unit_arrays(
+        key, (2,), (most,), (most, 2), (most, size, 3), (capacity,)
+    )
+    number = jnp.floor(1 + most * scalars[0])
+    number *= coin(scalars[1], room.amount * room.priors.contaminants.aggregates)
+    fewest = min(3, size)
+    members = jnp.floor(fewest + (size + 1 - fewest) * for_sizes)
+    steps = room.target_px * uniform(for_members[..., 0], (0.5, 0.95))
+    starts = placement.uniform_points(for_starts, room.field_yx_px)
+    points = jax.vmap(placement.grow_aggregate)(for_members[..., 1:], starts, steps)
+    used = jnp.arange(size)[None, :] < members[:, None]
+    used &= jnp.arange(most)[:, None] < number
+    rest = capacity - most * size
+    points = jnp.pad(points.reshape(-1, 2), ((0, rest), (0, 0)))
+    slots = make_slots(room, points, pick(for_species, room.drawn.weights), jnp.ones((capacity,)))
+    slots["valid"] = jnp.pad(used.reshape(-1), (0, rest))
+    slots["valid"] &= placement.inside(points, room.field_yx_px)
+    return slots | {"role": jnp.full((capacity,), AGGREGATE, jnp.int32)}
+
+
+def _draw_lattice(key: RandomKey, room: Room, capacity: int) -> Slots:
+    """Draw a round patch of an oblique lattice of targets; all lie alike (`align_lattice`)."""
+    u = units(key, 7)
+    spacing_px = room.target_px * jnp.stack([uniform(u[0], (0.9, 1.1)), uniform(u[1], (0.9, 1.1))])
+    turn, gamma = 2.0 * jnp.pi * u[2], jnp.deg2rad(uniform(u[3], (60.0, 120.0)))
+    angles = jnp.stack([turn, turn + gamma])
+    vectors = spacing_px[:, None] * jnp.stack([jnp.sin(angles), jnp.cos(angles)], axis=-1)
+    # Enough cells for a disc of `capacity` of them whatever the angle.
+    half = int(capacity**0.5) + 1
+    row, column = jnp.divmod(jnp.arange((2 * half + 1) ** 2), 2 * half + 1)
+    index = jnp.stack([row - half, column - half], axis=-1).astype(jnp.float32)
+    sites = index @ vectors
+    nearest = jnp.argsort(jnp.sum(sites**2, axis=-1), stable=True)[:capacity]
+    place = jnp.stack([u[4], u[5]]) * jnp.asarray(room.field_yx_px, jnp.float32)
+    points = sites[nearest] + place[None, :]
+    number = jnp.floor(log_uniform(u[6], (float(LEAST_LATTICE), capacity + 0.99)))
+    species = jnp.full((capacity,), room.drawn.target, jnp.int32)
+    slots = make_slots(room, points, species, jnp.ones((capacity,)))
+    valid = jnp.arange(capacity) < number
+    return slots | {
+        "valid": valid & placement.inside(points, room.field_yx_px),
+        "role": jnp.full((capacity,), LATTICE, jnp.int32),
+    }
+
+
+def align_lattice(
+    role: Array, directions: Float[Array, "slot 3"], psi_deg: Float[Array, " slot"]
+) -> tuple[Float[Array, "slot 3"], Float[Array, " slot"]]:
+    """Give all members of a crystalline patch the pose of its first one."""
+    is_member = role == LATTICE
+    first = jnp.argmax(is_member)
+    directions = jnp.where(is_member[:, None], directions[first][None, :], directions)
+    return directions, jnp.where(is_member, psi_deg[first], psi_deg)
+
+
+def draw_small(key: RandomKey, room: Room, capacity: int, num_particles: Float[Array, ""]) -> Slots:
+    """Draw small proteins of the background: intact species of the bank, shrunken where too large.
+
+    A shrunken body keeps its density, so its projected potential shrinks with its length.
+    """
+    scalars, u = unit_arrays(key, (2,), (capacity, 4))
+    prior, bank = room.priors.contaminants, room.bank
+    number = log_uniform(scalars[0], prior.small_per_target) * jnp.maximum(num_particles, 5.0)
+    number *= coin(scalars[1], room.amount * prior.small_proteins)
+    points = placement.uniform_points(u[:, :2], room.field_yx_px)
+    species = pick(u[:, 2], bank.is_intact.astype(jnp.float32))
+    largest = 0.5 * bank.diameter_angstrom[room.drawn.target]
+    shrink = largest * uniform(u[:, 3], (0.5, 1.0)) / bank.diameter_angstrom[species]
+    slots = make_slots(room, points, species, jnp.minimum(1.0, shrink))
+    return slots | {
+        "valid": jnp.arange(capacity) < number,
+        "role": jnp.full((capacity,), SMALL, jnp.int32),
+    }
