@@ -21,6 +21,7 @@ from typing import Any
 import jax
 
 from experiments import _provenance
+from jaxpick.evaluate.field_threshold import calibrate
 from jaxpick.evaluate.hard_examples import hard_examples
 from jaxpick.io.files import InputError, write_text
 from jaxpick.methods import deepem
@@ -101,7 +102,7 @@ def _train(
     config = {"method": as_plain(settings), "learnt": learnt}
     folder = Path(spec.out) / f"round_{number}"
     (result,) = train_stages(stages, spec.training, folder, seed=spec.seed, config=config)
-    return result, deepem.calibrate(settings, result.params, stages[0], spec.seed)
+    return result, calibrate(deepem, settings, result.params, stages[0], data, spec.seed)
 
 
 def _mistakes(

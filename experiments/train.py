@@ -29,8 +29,10 @@ import jax
 
 from experiments import _plot, _provenance
 from jaxpick import methods, rngs
+from jaxpick.evaluate.field_threshold import calibrate
 from jaxpick.io.files import write_text
 from jaxpick.io.specimens import SpecimensSpec, stored_bank
+from jaxpick.methods.labelled_examples import Data
 from jaxpick.methods.labelled_sets import read_sets
 from jaxpick.methods.labelled_spec import LabelledSpec
 from jaxpick.methods.warm_start import adopt_settings, start_from
@@ -91,7 +93,10 @@ def run(spec: TrainExperiment) -> int:
         source = None if spec.weights == "shipped" else spec.weights
         params, card = load_picker_weights(method.NAME, source)
         settings = adopt_settings(settings, card.get("config", {}))
-    stages, about_data = _stages(method, settings, spec)
+    data, about_data = _data(settings, spec)
+    stages = method.training_stages(settings, data)
+    if spec.cached_examples:
+        stages = tuple(_cached(stage, spec) for stage in stages)
     if params is not None:
         stages = start_from(stages, params, str(spec.weights))
     if spec.overwrite:  # only now: a mistake among the settings must cost nothing
@@ -112,8 +117,7 @@ def run(spec: TrainExperiment) -> int:
         {"stage": r.name, "step": r.step, "validation": dict(r.figures)} for r in results
     ]
     trained = jax.device_get(results[-1].params)
-    if hasattr(method, "calibrate"):
-        settings = method.calibrate(settings, trained, stages[-1], spec.seed)
+    settings = calibrate(method, settings, trained, stages[-1], data, spec.seed)
     card = {"name": out.name, "method": method.NAME, "config": as_plain(settings)}
     save_weights(out / "weights", trained, card | {"stages": summary})
     speed = {r.name: r.examples_per_second for r in results}
@@ -135,21 +139,12 @@ def _method_spec(spec_type: type, spec: TrainExperiment) -> Any:
     return with_optimizer(settings, spec.optimizer) if spec.optimizer else settings
 
 
-def _stages(
-    method: Any, settings: Any, spec: TrainExperiment
-) -> tuple[tuple[Stage, ...], dict[str, Any]]:
-    """Return the stages on simulated or labelled micrographs, and what is to be told of the data
-    (nothing of simulated ones).
-    """
-    out = Path(spec.out)
+def _data(settings: Any, spec: TrainExperiment) -> tuple[Data, dict[str, Any]]:
+    """Return a bank to simulate with, or labelled micrographs and what is to be told of them."""
     if spec.data.micrographs is not None:
-        data = read_sets(spec.data, settings.working, out / "cache", spec.seed)
-        return method.training_stages(settings, data), dict(data.summary)
-    bank = stored_bank(spec.specimens, out / "bank.npz", report=print)
-    stages = method.training_stages(settings, bank)
-    if spec.cached_examples:
-        stages = tuple(_cached(stage, spec) for stage in stages)
-    return stages, {}
+        data = read_sets(spec.data, settings.working, Path(spec.out) / "cache", spec.seed)
+        return data, dict(data.summary)
+    return stored_bank(spec.specimens, Path(spec.out) / "bank.npz", report=print), {}
 
 
 def _cached(stage: Stage, spec: TrainExperiment) -> Stage:

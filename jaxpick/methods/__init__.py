@@ -3,7 +3,8 @@
 Every method's module has `Spec` (a frozen spec with the paper's numbers as defaults), `training_stages(spec, data)` (a
 bank of views to simulate with, or labelled micrographs) and `make_picker(spec, params, diameter_angstrom, decode,
 margin_angstrom)`. It may have `calibrate(spec, params, stage, seed) -> spec`, called once the last stage is trained:
-what picking needs to know of the trained parameters, such as a threshold or the peaks that noise gives.
+what picking needs to know of the trained parameters, such as the peaks that noise gives. One with a `THRESHOLD_BETA`
+gets the threshold of the best F score with that beta on whole fields (`jaxpick.evaluate.field_threshold`).
 Those in `UNTRAINED` learn nothing: their `training_stages` refuse, and `make_picker` looks at no parameters.
 """
 

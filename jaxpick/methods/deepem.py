@@ -50,7 +50,7 @@ from jaxpick.typing import Image, RandomKey
 
 NAME = "deepem"
 QUARTERS = 4
-BETA = 2.0
+THRESHOLD_BETA = 2.0
 WIDER = 1.2
 
 
@@ -67,8 +67,6 @@ class Spec:
         target: which simulated particles count.
         patches_per_field: boxes of an example, half of them particles.
         least_distance: of a non-particle to any particle, in radii of the particle.
-        negatives_per_particle: how often a non-particle counts in the F2 that sets the threshold:
-            a micrograph has more background than particles, the validation set has not.
         classifier: the only stage.
         decode: scores to picks.
     """
@@ -80,7 +78,6 @@ class Spec:
     target: TargetSpec = TargetSpec()
     patches_per_field: int = 16
     least_distance: float = 1.2
-    negatives_per_particle: float = 4.0
     classifier: StageSpec = StageSpec(
         steps=6000,
         batch_size=8,
@@ -96,8 +93,6 @@ class Spec:
         require(fits, "working.diameter_px", diameter, f"at most the box of {box} px")
         even = self.patches_per_field >= 2 and self.patches_per_field % 2 == 0
         require(even, "patches_per_field", self.patches_per_field, "an even number from 2")
-        weight = self.negatives_per_particle
-        require(weight > 0, "negatives_per_particle", weight, "a positive number")
 
     @property
     def layers(self) -> DeepEMLayers:
@@ -163,57 +158,20 @@ def logits(spec: Spec, params: Any, boxes: Float[Array, "*batch y x"]) -> Float[
 
 
 def calibrate(spec: Spec, params: Any, stage: Stage, seed: int) -> Spec:
-    """Return the settings with the threshold and the range of deviations that the validation set gives.
+    """Return the settings with the range of deviations that the validation set's particles have, and a fifth wider."""
 
-    Each box counts with the mean score of its four turns, as at picking. The range is that of the
-    validation set's particles, and a fifth wider.
-    """
+    def deviation(example: Mapping[str, Array]) -> Float[Array, "box 1"]:
+        return jnp.std(example["image"], axis=(1, 2))[:, None]
 
-    def measure(example: Mapping[str, Array]) -> Float[Array, "box 2"]:
-        boxes = example["image"]
-        turns = jnp.stack([jnp.rot90(boxes, k, axes=(1, 2)) for k in range(QUARTERS)])
-        score = jnp.mean(jax.nn.sigmoid(logits(spec, params, turns)), axis=0)
-        return jnp.stack([score, jnp.std(boxes, axis=(1, 2))], axis=1)
-
-    values, label, weight = measure_patches(stage, measure, rngs.stream(seed, "deepem/threshold"))
-    score, deviation = values.T
+    key = rngs.stream(seed, "deepem/deviations")
+    values, label, weight = measure_patches(stage, deviation, key)
     if not np.any(label * weight):
         return spec
-    threshold = best_f_threshold(score, label, weight, spec.negatives_per_particle, BETA)
-    floor, ceiling = spec.decode.candidate_threshold, 1.0 - 1e-6
-    low, high = np.quantile(deviation[label * weight > 0], (0.005, 0.995))
-    decode = dataclasses.replace(
-        spec.decode,
-        threshold=float(np.clip(threshold, floor, ceiling)),
-        deviation_range=(float(low / WIDER), float(high * WIDER)),
+    low, high = np.quantile(values[label * weight > 0, 0], (0.005, 0.995))
+    between = (float(low / WIDER), float(high * WIDER))
+    return dataclasses.replace(
+        spec, decode=dataclasses.replace(spec.decode, deviation_range=between)
     )
-    return dataclasses.replace(spec, decode=decode)
-
-
-def best_f_threshold(
-    score: Float[np.ndarray, " box"],
-    label: Float[np.ndarray, " box"],
-    weight: Float[np.ndarray, " box"],
-    negative_weight: float,
-    beta: float,
-) -> float:
-    """Return the score at which boxes at or above it have the best F_beta (equation 8).
-
-    Args:
-        score: of the boxes.
-        label: 1 for particles, 0 for others.
-        weight: 0 for boxes that do not count.
-        negative_weight: of a non-particle that counts.
-        beta: above 1, recall counts more than precision.
-    """
-    order = np.argsort(-score, kind="stable")
-    hit = np.cumsum((weight * label)[order])
-    picked = hit + np.cumsum((negative_weight * weight * (1 - label))[order])
-    precision, recall = hit / np.maximum(picked, 1e-12), hit / max(hit[-1], 1e-12)
-    below = np.maximum(beta**2 * precision + recall, 1e-12)
-    value = (1 + beta**2) * precision * recall / below
-    is_last = np.append(np.diff(score[order]) != 0, True)
-    return float(score[order][np.argmax(np.where(is_last, value, -1.0))])
 
 
 def make_picker(

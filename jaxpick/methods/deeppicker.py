@@ -50,6 +50,7 @@ from jaxpick.train.stage import Stage, StageSpec
 from jaxpick.typing import Image, RandomKey
 
 NAME = "deeppicker"
+THRESHOLD_BETA = 1.0
 
 # As the other methods' fields, at the working pixel of 64 px windows.
 PRIORS = dataclasses.replace(TRAINING_PRIORS, pixel=DiameterPixels(diameter_px=(41.4, 42.8)))

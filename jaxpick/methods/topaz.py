@@ -47,6 +47,7 @@ from jaxpick.train.stage import Stage, StageSpec
 from jaxpick.typing import Images, RandomKey
 
 NAME = "topaz"
+THRESHOLD_BETA = 1.0
 VALIDATION_MINIBATCHES = 64
 SUSPICIOUS_REACH = 0.7
 

@@ -6,7 +6,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from experiments import _hydra, compare, parsed_accuracy, simulate, train
+from experiments import (
+    _hydra,
+    compare,
+    deepem_initialisation,
+    parsed_accuracy,
+    simulate,
+    train,
+)
 from jaxpick import methods
 from jaxpick.spec import as_plain, build
 
@@ -15,6 +22,11 @@ FILES = sorted(CONF.rglob("*.yaml"))
 # A command: its spec, its choices of settings, and what must be given.
 COMMANDS = {
     "train": (train.TrainExperiment, train.choices(), ["out=D"]),
+    "deepem_initialisation": (
+        deepem_initialisation.InitialisationStudy,
+        deepem_initialisation.choices(),
+        ["out=D"],
+    ),
     "simulate": (simulate.SimulateSpec, None, ["out=D"]),
     "parsed_accuracy": (parsed_accuracy.AccuracySpec, None, ["out=D", "weights=W"]),
     "compare": (compare.CompareSpec, None, ["out=D"]),
@@ -59,7 +71,10 @@ def set_by(path):
             yield from ((at, v) for at, v in built_on if at not in own)
         else:
             ((group, name),) = entry.items()
-            yield (group.removeprefix("override /"), "name"), name
+            group = group.removeprefix("override /")
+            preset = CONF / group / f"{name}.yaml"
+            chosen = set_by(preset) if preset.exists() else ((("name",), name),)
+            yield from (((group, *at), v) for at, v in chosen if (group, *at) not in own)
     yield from own.items()
 
 

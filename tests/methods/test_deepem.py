@@ -123,44 +123,23 @@ def test_turning_the_micrograph_turns_its_scores(fitted):
     np.testing.assert_allclose(turned, np.rot90(picker.score_map(image)), atol=1e-5)
 
 
-def brute_force_f2(score, label, weight, negative):
-    """The best threshold of all by counting."""
-    best = (-1.0, 0.0)
-    for threshold in np.unique(score):
-        taken = score >= threshold
-        hits = np.sum(weight * label * taken)
-        picked = hits + negative * np.sum(weight * (1 - label) * taken)
-        precision, recall = hits / picked if picked else 0.0, hits / np.sum(weight * label)
-        below = 4 * precision + recall
-        best = max(best, (5 * precision * recall / below if below else 0.0, threshold))
-    return best[1]
-
-
-@pytest.mark.parametrize("seed", range(4))
-def test_the_threshold_has_the_best_f2(seed):
-    rng = np.random.default_rng(seed)
-    label = (rng.random(200) < 0.5).astype(np.float64)
-    score = np.round(np.clip(rng.normal(0.3 + 0.4 * label, 0.2), 0, 1), 2)
-    weight = (rng.random(200) < 0.9).astype(np.float64)
-    found = deepem.best_f_threshold(score, label, weight, 4.0, 2.0)
-    assert found == pytest.approx(brute_force_f2(score, label, weight, 4.0))
-
-
-def test_calibration_keeps_threshold_and_deviations_with_the_settings(stage, fitted):
+def test_calibration_keeps_the_range_of_the_particles_deviations(stage, fitted):
     batch = discs(16, seed=3)
     held = dataclasses.replace(stage, examples=Cached(shared=batch))
     spec = deepem.calibrate(SPEC, fitted[0], held, seed=0)
-    again = deepem.calibrate(SPEC, fitted[0], held, seed=0)
-    assert spec == again and 0.05 < spec.decode.threshold < 1
+    assert spec == deepem.calibrate(SPEC, fitted[0], held, seed=0)
     deviations = np.asarray(jnp.std(batch["image"], axis=(2, 3)))[np.asarray(batch["label"]) > 0]
     low, high = spec.decode.deviation_range
     assert low < deviations.min() and high > deviations.max() and high < 2 * deviations.max()
+
+
+def test_fitted_scores_tell_discs_from_noise(stage, fitted):
+    held = dataclasses.replace(stage, examples=Cached(shared=discs(16, seed=3)))
     score, label, _ = measure_patches(
-        held, lambda e: jax.nn.sigmoid(deepem.logits(spec, fitted[0], e["image"]))[:, None],
+        held, lambda e: jax.nn.sigmoid(deepem.logits(SPEC, fitted[0], e["image"]))[:, None],
         jax.random.key(1), 8,
     )  # fmt: skip
-    right = (score[:, 0] >= spec.decode.threshold) == (label > 0)
-    assert right.mean() > 0.95
+    assert ((score[:, 0] >= 0.5) == (label > 0)).mean() > 0.95
 
 
 def test_patches_without_weight_count_nowhere():
@@ -188,7 +167,6 @@ def test_the_default_scan_of_klh_is_the_networks_stride():
         ({"box_px": 12}, "box_px"),
         ({"box_px": 16}, "working.diameter_px"),
         ({"patches_per_field": 3}, "patches_per_field"),
-        ({"negatives_per_particle": 0.0}, "negatives_per_particle"),
     ],
 )
 def test_impossible_settings_are_refused(settings, name):
