@@ -48,7 +48,7 @@ def write_report(
         if own:
             sections.append(_section(out, own, data, differences, scoring, pictures))
     means = [
-        name for name in dict.fromkeys(r["set"] for r in differences) if name.startswith("mean")
+        name for name in dict.fromkeys(r["set"] for r in differences) if name.startswith("mean of")
     ]
     figures = [figure for name in means for figure in _forest(differences, name)]
     tables = (overview(rows), figures, sections, overlap_table(rows), failures, settings)
@@ -85,11 +85,12 @@ def _lines(results: Sequence[Result]) -> list[Line]:
 def _forest(differences: Sequence[Mapping[str, Any]], name: str) -> list[str]:
     """Return a figure of a set's differences for each figure of merit."""
     found = []
+    mean = f", {name}" if name.startswith("mean of") else ""
     for figure, words in SHORT.items():
         rows = [r for r in differences if (r["set"], r["figure"]) == (name, figure)]
         labelled = [{**row, "label": row["method"]} for row in rows]
         if labelled:
-            found.append(intervals_svg(labelled, f"{words} less the baseline's, {name}"))
+            found.append(intervals_svg(labelled, f"{words} less the baseline's{mean}"))
     return found
 
 

@@ -129,7 +129,7 @@ def named_sets(data: Any) -> dict[str, SetSpec]:
         SpecError: on a setting that is unknown or impossible, with its dotted path.
     """
     if data == "simulated" or data == {}:
-        return {f"phantom_{seed}": SetSpec(phantom=seed) for seed in HELD_OUT_PHANTOMS}
+        return {f"phantom_{seed}": SetSpec(phantom=seed, seed=seed) for seed in HELD_OUT_PHANTOMS}
     known = {f.name for f in dataclasses.fields(SetSpec)}
     if any(name in known for name in data):
         return {"data": build(SetSpec, data, "data")}

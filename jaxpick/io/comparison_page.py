@@ -11,10 +11,11 @@ h1, h2, h3 { font-weight: 600; margin: 1.4em 0 .4em; } h1 { margin-top: 0; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 td, th { text-align: right; padding: .2em 1.2em .2em 0; border-bottom: 1px solid #eaeef2;
+  vertical-align: bottom; white-space: nowrap; }
+th { font-weight: 600; white-space: normal; }
+td:first-child, th:first-child { text-align: left; white-space: nowrap; }
+.words td, .words th { text-align: left; overflow-wrap: anywhere; white-space: normal;
   vertical-align: top; }
-th { font-weight: 600; } td:first-child, th:first-child { text-align: left; white-space: nowrap; }
-.words td, .words th { text-align: left; overflow-wrap: anywhere; }
-.best { font-weight: 700; }
 .figures { display: flex; flex-wrap: wrap; gap: 1.5em; align-items: flex-start; }
 .figures svg { max-width: 100%; height: auto; } .figures div svg { display: block; margin-bottom: 1em; }
 .failures { background: #fff8c5; padding: .2em 1em; }

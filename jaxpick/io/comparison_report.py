@@ -124,7 +124,8 @@ def write_comparison_report(
 def table_html(table: Table, kind: str = "") -> str:
     """Return a table; the first column is its rows' name."""
     heading, lines = table
-    head = "".join(f"<th>{html.escape(text)}</th>" for text in heading)
+    # Names of sets are long and may break at their underscores.
+    head = "".join(f"<th>{html.escape(text).replace('_', '_<wbr>')}</th>" for text in heading)
     rows = "".join(
         f"<tr>{''.join(f'<td>{html.escape(text)}</td>' for text in line)}</tr>" for line in lines
     )

@@ -39,14 +39,14 @@ def precision_recall_svg(lines: Sequence[Line], title: str) -> str:
     """Return precision against recall, a line a method; its band spans the seeds, its dot is its threshold."""
     height = max(420, 60 + 20 * len(lines))
     longest = max([len(line.label) for line in lines], default=0)
-    width = 460 + 7 * longest
+    width = 486 + 7 * longest
     parts = [_axes(), *(_curve(line, index) for index, line in enumerate(lines))]
     for index, line in enumerate(lines):
         color, dash = style_of(index)
         y = 44 + 20 * index
         parts.append(
-            f'<path d="M424 {y}h22" stroke="{color}" stroke-width="2" stroke-dasharray="{dash}"/>'
-            f'<text x="452" y="{y + 4}">{html.escape(line.label)}</text>'
+            f'<path d="M448 {y}h22" stroke="{color}" stroke-width="2" stroke-dasharray="{dash}"/>'
+            f'<text x="476" y="{y + 4}">{html.escape(line.label)}</text>'
         )
     return (
         f'<svg class="curves" viewBox="0 0 {width} {height}" width="{width}" height="{height}">'
@@ -109,7 +109,7 @@ def intervals_svg(rows: Sequence[Mapping[str, Any]], title: str) -> str:
         parts.append(f'<circle cx="{at(row["difference"]):.1f}" cy="{y}" r="4" fill="{color}"/>')
         label = html.escape(row["label"])
         parts.append(f'<text x="{left - 10}" y="{y + 4}" text-anchor="end">{label}</text>')
-    width, height = left + 330, bottom + 26
+    width, height = max(left + 330, left + 7 * len(title)), bottom + 26
     return (
         f'<svg class="intervals" viewBox="0 0 {width} {height}" width="{width}" height="{height}">'
         f'{STYLE}<text x="{left}" y="16">{html.escape(title)}</text>{"".join(parts)}</svg>'
@@ -133,6 +133,8 @@ def _axes() -> str:
         recall = np.linspace(level / (2 - level), 1.0, 60)
         path = _path(recall, level * recall / (2 * recall - level))
         parts.append(f'<path class="grid" d="{path}" stroke-dasharray="2 3"/>')
+        y = 376 - 350 * level / (2 - level)
+        parts.append(f'<text class="faint" x="409" y="{y + 3:.0f}">F1 {level:g}</text>')
     parts.append('<path class="axis" d="M56 26V376H406"/>')
     parts.append('<text x="231" y="412" text-anchor="middle">recall</text>')
     parts.append('<text transform="translate(14 201) rotate(-90)" text-anchor="middle">')
