@@ -132,12 +132,14 @@ def pair_micrographs(
     shapes = shapes or {}
     shape_of = match_names([t.micrograph for t in truth], list(shapes)).pairs
     shape_by_name = {name: shapes[found] for name, found in shape_of.items()}
+    common = _common_pixel_size([*picks, *truth])
     made = [
         _pair(
             picks_by_name.get(t.micrograph, _nothing(t.micrograph)),
             t,
             terms,
             shape_by_name.get(t.micrograph),
+            common,
         )
         for t in truth
     ]
@@ -179,10 +181,14 @@ def _check(side: str, entries: Sequence[Picks]) -> None:
 
 
 def _pair(
-    picks: Picks, truth: Picks, terms: Terms, own_shape: tuple[int, int] | None
+    picks: Picks,
+    truth: Picks,
+    terms: Terms,
+    own_shape: tuple[int, int] | None,
+    common_pixel_size: float | None,
 ) -> tuple[Pair, tuple[int, ...]]:
     """Return the pair in pixels; picks, truths in the margin and picks, truths off the image."""
-    pixel_size = _pixel_size(picks, truth, terms)
+    pixel_size = _pixel_size(picks, truth, terms, common_pixel_size)
     shape = own_shape or terms.image_shape
     margin_px = terms.margin_px + terms.margin_angstrom / pixel_size
     kept_picks = picks.select(_is_scored(picks, shape, margin_px))
@@ -206,10 +212,18 @@ def _pair(
     return pair, (len(picks) - len(kept_picks), len(truth) - len(kept_truth), *off_image)
 
 
-def _pixel_size(picks: Picks, truth: Picks, terms: Terms) -> float:
+def _common_pixel_size(entries: Sequence[Picks]) -> float | None:
+    """Return the pixel size that all agree on: one without picks may not tell its own. None if they differ."""
+    known = [p.pixel_size_angstrom for p in entries if p.pixel_size_angstrom]
+    return known[0] if known and max(known) <= 1.01 * min(known) else None
+
+
+def _pixel_size(picks: Picks, truth: Picks, terms: Terms, common: float | None) -> float:
     if terms.pixel_size_angstrom is not None:
         return terms.pixel_size_angstrom
     known = [p.pixel_size_angstrom for p in (truth, picks) if p.pixel_size_angstrom]
+    if not known and common is not None:
+        return float(common)
     if not known:
         raise InputError(f"{truth.micrograph}: pixel size unknown, expected pixel_size=ANGSTROM")
     if len(known) == 2 and abs(known[0] / known[1] - 1) > 0.01:

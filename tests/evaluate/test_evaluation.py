@@ -170,6 +170,16 @@ def test_off_image_labels_are_counted(two_micrographs):
     assert metrics["truths_off_image"] == 1 and metrics["picks_off_image"] == 0
 
 
+def test_a_micrograph_without_picks_has_the_pixel_size_of_the_others():
+    truth = [picks_at(name, [[20, 20]]) for name in "ab"]
+    found = [picks_at("a", [[20, 20]], pixel_size_angstrom=2.0)]
+    assert evaluate(found, truth, spec=spec_with(pixel_size_angstrom=None)).metrics["recall"] == 0.5
+    mixed = [*found, picks_at("b", [], pixel_size_angstrom=1.0), picks_at("c", [])]
+    truth.append(picks_at("c", [[20, 20]]))
+    with pytest.raises(InputError, match="c: pixel size unknown"):
+        evaluate(mixed, truth, spec=spec_with(pixel_size_angstrom=None))
+
+
 def test_the_pixel_size_comes_from_the_files_unless_given():
     truth = [picks_at("a", [[20, 20]], pixel_size_angstrom=1.0)]
     picks = [picks_at("a", [[28, 20]])]
