@@ -177,13 +177,14 @@ def _files(name: str, spec: SetSpec) -> DataSet:
 
 def _simulated(name: str, spec: SetSpec, folder: Path) -> DataSet:
     settings = _simulation(spec, folder)
-    record = json.dumps(as_plain(settings), indent=1) + "\n"
+    made_of = {name: value for name, value in as_plain(settings).items() if name != "out"}
+    record = json.dumps(made_of, indent=1) + "\n"
     stored = folder / "settings.json"
     if stored.is_file() and stored.read_text(encoding="utf-8") != record:
         shutil.rmtree(folder)
     write_text(stored, record)
-    if simulate.run(settings):
-        raise InputError(f"data.{name}: could not be simulated")
+    if not (folder / "simulate.json").is_file():  # written last
+        simulate.run(settings)
     summary = json.loads((folder / "simulate.json").read_text(encoding="utf-8"))["species"]
     truth = {Path(p.micrograph).name: p for p in read_truth(folder)}
     shapes = {path.name: spec.size for path in find_micrographs(folder / "micrographs")}

@@ -66,7 +66,9 @@ def score_member(
     folder = out / member.path / data.name
     spec = _pick_spec(member, weights, data, folder, changes)
     params, card = load_picker_weights(member.method, weights)
-    settings = {name: value for name, value in as_plain(spec).items() if name != "out"}
+    # Files count by their names, sizes and times and weights by their values, wherever they lie.
+    apart = ("out", "micrographs", "weights")
+    settings = {name: value for name, value in as_plain(spec).items() if name not in apart}
     record = training_record(member, out / member.path / "training")
     key = {"pick": settings, "weights": fingerprint(params), "training": training_seconds(record)}
     if (kept := kept_result(folder, data, scoring, key)) is not None:

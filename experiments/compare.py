@@ -34,6 +34,8 @@ from jaxpick.evaluate.evaluation import EvaluateSpec, ProtocolName
 from jaxpick.picking.consensus import THRESHOLD
 from jaxpick.spec import as_plain, require
 
+METHODS = ("unet", "parsed", "deepem", "deeppicker", "topaz", "cryolo", "log", "template")
+
 
 def setting(default: Any, text: str) -> Any:
     """Return a field with its help."""
@@ -50,7 +52,7 @@ class CompareSpec:
     """Settings of one comparison."""
 
     out: str = field(metadata={"help": "folder to write"})
-    methods: tuple[str, ...] = setting(("unet", "parsed", "log"), "names, or those of weights")
+    methods: tuple[str, ...] = setting(METHODS, "names, or those of weights")
     baseline: str | None = setting(None, "method of the differences; the first if null")
     data: Literal["simulated"] | Mapping[str, Any] = setting("simulated", "a set, or sets by name")
     weights: Mapping[str, Any] = by_name("folders of weights by method; a list for several seeds")

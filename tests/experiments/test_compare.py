@@ -4,15 +4,28 @@ import csv
 import dataclasses
 import json
 import shutil
+from pathlib import Path
 
+import jax
+import numpy as np
 import pytest
 
 from experiments import _hydra, compare
 from experiments._data_sets import HELD_OUT_PHANTOMS, SetSpec, named_sets
-from experiments._members import SMALL, members_of, training_of, training_seconds
+from experiments._members import (
+    SMALL,
+    Member,
+    members_of,
+    over,
+    trained_weights,
+    training_of,
+    training_seconds,
+)
 from jaxpick.io.coordinates import read_picks
-from jaxpick.io.files import InputError
-from jaxpick.spec import SpecError
+from jaxpick.io.files import InputError, write_text
+from jaxpick.spec import SpecError, as_plain
+from jaxpick.weights.portable import load_weights, save_weights
+from jaxpick.weights.shipped import FOLDER
 
 
 def composed(out, *overrides):
@@ -156,7 +169,10 @@ def test_data_may_be_simulated_one_set_or_several():
         (["data.x.truht=a"], "data.x.truht"),
         (["data.truth=a"], "data.truth"),
         (["baseline=log", "methods=[unet]"], "baseline"),
-        (["methods=[topaz]", "train.topaz.trainings.max_steps=2"], "train.topaz.trainings"),
+        (
+            ["methods=[topaz]", "retrain=[topaz]", "train.topaz.trainings.max_steps=2"],
+            "train.topaz.trainings",
+        ),
     ],
 )
 def test_mistakes_are_refused_before_anything_runs(tmp_path, overrides, word):
@@ -167,7 +183,7 @@ def test_mistakes_are_refused_before_anything_runs(tmp_path, overrides, word):
 
 def test_members_are_loaded_where_weights_are_and_trained_where_not(tmp_path):
     given = {"unet": [str(tmp_path / "a"), str(tmp_path / "b")]}
-    members = members_of(("unet", "parsed", "topaz", "log"), given, SMALL, (), 2)
+    members = members_of(("unet", "parsed", "topaz", "log"), given, SMALL, ("topaz",), 2)
     told = [(m.path, m.source) for m in members]
     assert told == [
         ("unet/seed_0", "given"),
@@ -194,3 +210,76 @@ def test_files_and_simulations_do_not_mix():
         SetSpec(micrographs="a", truth="b", diameter=100.0, count=3)
     with pytest.raises(SpecError, match="margin"):
         SetSpec(margin=10.0)
+
+
+def test_several_weights_are_seeds_of_one_method(debug):
+    """The mean of both stands in the table; a seed without a difference adds none."""
+    spec, out = debug
+    copy = out.parent / "seeds"
+    shutil.copytree(out, copy)
+    params, card = load_weights(FOLDER / "unet")
+    save_weights(copy / "other", jax.tree.map(lambda a: 0.9 * a, params), card)
+    changed = dataclasses.replace(
+        spec,
+        out=str(copy),
+        weights={"unet": [str(FOLDER / "unet"), str(copy / "other")]},
+        external={},
+        consensus=(),
+        baseline="log",
+    )
+    assert compare.run(changed) == 0
+    text = (copy / "table.csv").read_text().splitlines()
+    rows = [row for row in csv.DictReader(text) if row["method"] == "unet"]
+    assert [row["seed"] for row in rows] == ["0", "1"]
+    assert rows[0]["f1"] == rows_of(out)["tiny", "unet"]["f1"]
+    mean = np.mean([float(row["average_precision"]) for row in rows])
+    assert f"| unet | {mean:.3f} ± " in (copy / "table.md").read_text()
+    assert 'fill-opacity="0.18"' in (copy / "curves_tiny.svg").read_text(), "a band over seeds"
+
+
+def test_a_training_is_done_once_and_anew_when_its_settings_change(tmp_path, monkeypatch):
+    runs = []
+
+    def trained(settings):
+        runs.append(settings.overwrite)
+        folder = Path(settings.out)
+        plain = as_plain(settings) | {"overwrite": False}
+        write_text(folder / "config.json", json.dumps(plain))
+        write_text(folder / "train.json", json.dumps({"config": plain}))
+        return 0
+
+    monkeypatch.setattr("experiments.train.run", trained)
+
+    def weights(steps):
+        training = over(SMALL["unet"], {"method": {"segmenter": {"steps": steps}}})
+        member = Member(label="unet", method="unet", seed=0, training=training)
+        return trained_weights(member, tmp_path / "training")
+
+    assert weights(5) == weights(5) == str(tmp_path / "training" / "weights")
+    assert runs == [False]
+    weights(6)
+    assert runs == [False, True]
+
+
+def test_an_interrupted_run_keeps_what_it_had(debug, monkeypatch):
+    spec, out = debug
+    copy = out.parent / "interrupted"
+    shutil.copytree(out / "data", copy / "data", copy_function=shutil.copy2)
+    stopped = dataclasses.replace(spec, out=str(copy), external={}, consensus=())
+    score = compare.score_member
+
+    def stop_at_log(member, *arguments):
+        if member.label == "log":
+            raise KeyboardInterrupt
+        return score(member, *arguments)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(compare, "score_member", stop_at_log)
+        compare.run(stopped)
+    stamp = (copy / "unet/tiny/result.json").stat().st_mtime_ns
+    assert compare.run(stopped) == 0
+    assert (copy / "unet/tiny/result.json").stat().st_mtime_ns == stamp
+    for method in ("unet", "log"):
+        figures = (rows_of(folder)["tiny", method] for folder in (out, copy))
+        one, other = ({**row, "seconds_per_micrograph": ""} for row in figures)
+        assert one == other
