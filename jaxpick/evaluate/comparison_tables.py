@@ -67,7 +67,9 @@ def markdown(
         counts = f"{own[0]['micrographs']} micrographs, {own[0]['true']} particles"
         parts += [f"## {name} ({about[name]}; {counts})", _table(*details(own))]
     if differences:
-        parts += ["## Differences from the baseline", _table(*difference_table(differences))]
+        remark = "Paired over micrographs; an asterisk: the interval leaves 0 out."
+        parts += ["## Differences from the baseline", remark]
+        parts.append(_table(*difference_table(differences)))
     heading_of, lines = overlap_table(rows)
     if lines:
         parts += ["## What training and test share", _table(heading_of, lines)]

@@ -144,7 +144,8 @@ def _axes() -> str:
 def _curve(line: Line, index: int) -> str:
     color, dash = style_of(index)
     low, mean, high = seed_band(line.curves)
-    known = np.isfinite(mean)
+    # Picks without scores have one point, which is no curve.
+    known = np.isfinite(mean) & any(len(curve) > 1 for curve in line.curves)
     parts = []
     if len(line.curves) > 1 and known.any():
         around = _path(

@@ -141,3 +141,8 @@ def test_an_interval_lies_right_of_zero_when_it_is_above():
     dot = float(re.search(r'<circle cx="([\d.]+)"', svg)[1])
     assert zero < start < dot < end
     assert dot - zero == pytest.approx(2 * (start - zero), abs=0.2)
+
+
+def test_picks_without_scores_are_a_dot_without_a_line():
+    svg = precision_recall_svg([Line("human", [curve((0.9, 0.8))], (0.9, 0.8))], "t")
+    assert svg.count("<circle") == 1 and 'd="" fill="none"' in svg
