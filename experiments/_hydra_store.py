@@ -18,6 +18,8 @@ from experiments import _commandline as commandline
 from jaxpick.io.files import InputError
 
 Choices: TypeAlias = Mapping[str, Mapping[str, type]]
+# What an experiment changes for one method: conf/experiment/COMMAND/EXPERIMENT/METHOD.yaml.
+_OF_METHOD = "of_method"
 CONF = Path(__file__).resolve().parents[1] / "conf"
 
 
@@ -64,7 +66,11 @@ def store(command: Command, arguments: list[str]) -> None:
     for entry in deltas.pop("defaults", []):
         choices.update(entry if isinstance(entry, dict) else {})
     place.store(name="_spec_", node=base)
-    last = [{"experiment": choices.pop("experiment", None)}] if "experiment" in choices else []
+    last = [{"experiment": choices.pop("experiment")}] if "experiment" in choices else []
+    for path in _files(f"experiment/{command.name}", "*/*.yaml"):
+        name = f"{path.parent.name}_{path.stem}"
+        place.store(group=_OF_METHOD, name=name, node=_read(path), package="_global_")
+        last[1:] = [{f"optional {_OF_METHOD}": "${experiment}_${method}"}]
     defaults = ["_spec_", *({group: choice} for group, choice in choices.items()), "_self_", *last]
     quiet = [{"override hydra/job_logging": "none"}, {"override hydra/hydra_logging": "none"}]
     settings = {"defaults": defaults + quiet, "hydra": _hydra_settings(command.name, arguments)}
@@ -115,8 +121,8 @@ def _default_choice(group: str, base: dict[str, Any], nodes: dict[str, Node]) ->
     return str(chosen)
 
 
-def _files(folder: str) -> list[Path]:
-    return sorted((CONF / folder).glob("*.yaml"))
+def _files(folder: str, pattern: str = "*.yaml") -> list[Path]:
+    return sorted((CONF / folder).glob(pattern))
 
 
 def _read(path: Path) -> dict[str, Any]:

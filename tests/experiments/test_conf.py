@@ -16,6 +16,7 @@ from experiments import (
 )
 from jaxpick import methods
 from jaxpick.spec import as_plain, build
+from jaxpick.train import StageSpec
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 FILES = sorted(CONF.rglob("*.yaml"))
@@ -41,11 +42,13 @@ def composed(*overrides, command="train"):
 
 
 def choice_of(path):
-    """Return the command, the override that chooses a file, and where its settings go."""
+    """Return the command, the overrides that choose a file, and where its settings go."""
     folder = path.relative_to(CONF).parent
     if folder.parts[0] == "experiment":
-        return folder.parts[1], f"experiment={path.stem}", ()
-    return GROUPS[folder.name], f"{folder.name}={path.stem}", (folder.name,)
+        command, *of_method = folder.parts[1:]
+        chosen = (f"experiment={(*of_method, path.stem)[0]}",)
+        return command, (*chosen, *(f"method={path.stem}" for _ in of_method)), ()
+    return GROUPS[folder.name], (f"{folder.name}={path.stem}",), (folder.name,)
 
 
 def leaves(values, path=()):
@@ -91,15 +94,15 @@ def test_every_file_is_a_mapping_with_a_purpose(path):
     ids=lambda path: str(path.relative_to(CONF)),
 )
 def test_every_value_of_a_file_reaches_the_settings(path):
-    command, override, prefix = choice_of(path)
-    plain = as_plain(composed(override, command=command))
+    command, overrides, prefix = choice_of(path)
+    plain = as_plain(composed(*overrides, command=command))
     for at, value in set_by(path):
         found = plain
         for name in (*prefix, *at):
             found = found[name]
-        assert found == value, f"{override}: {'.'.join(at)} is {found!r}"
+        assert found == value, f"{overrides}: {'.'.join(at)} is {found!r}"
     changes = plain != as_plain(composed(command=command))
-    assert changes == (override not in DEFAULTS), "a file is there because it changes something"
+    assert changes == (overrides[0] not in DEFAULTS), "a file is there because it changes something"
     if command == "train":
         settings = {name: value for name, value in plain["method"].items() if name != "name"}
         build(methods.get(plain["method"]["name"]).Spec, settings, "method")
@@ -114,6 +117,17 @@ def test_every_method_is_a_choice_with_its_own_defaults(name):
     assert spec.method["name"] == name
     settings = {key: value for key, value in spec.method.items() if key != "name"}
     assert build(methods.get(name).Spec, settings) == methods.get(name).Spec()
+
+
+@pytest.mark.parametrize("name", LEARNING)
+def test_a_debug_run_of_every_method_is_tiny(name):
+    """Small fields, batches and networks: seconds once compiled."""
+    spec = composed("experiment=debug", f"method={name}")
+    settings = train._method_spec(methods.get(name).Spec, spec)
+    assert spec.training.max_steps == 2 and settings.field.field_px <= 128
+    of_stage = [value for value in vars(settings).values() if isinstance(value, StageSpec)]
+    assert of_stage and all(stage.batch_size <= 4 for stage in of_stage)
+    assert (CONF / "experiment" / "train" / "debug" / f"{name}.yaml").is_file()
 
 
 def test_jobs_run_one_after_another_unless_another_launcher_is_chosen():

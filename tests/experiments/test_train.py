@@ -5,7 +5,7 @@ import json
 import jax
 import numpy as np
 import pytest
-from labelled_set import tiny, write_labelled_set
+from labelled_set import DIAMETER, tiny, write_labelled_set
 
 from experiments import _hydra, train
 from jaxpick import methods
@@ -36,10 +36,25 @@ def trained(files, tmp_path_factory):
     return out
 
 
+@pytest.mark.parametrize("name", ["deepem", "topaz"])
+def test_a_debug_run_takes_labels_too(files, tmp_path, name):
+    """Two steps and weights; on labels, as the simulator takes its time to compile."""
+    given = (
+        f"data.micrographs={files}/micrographs/*.mrc",
+        f"data.coordinates={files}/labels/*.star",
+        f"data.diameter={DIAMETER}",
+        "data.validation_fraction=0.5",
+    )
+    assert train.run(composed(f"out={tmp_path}", "experiment=debug", f"method={name}", *given)) == 0
+    assert json.loads((tmp_path / "train.json").read_text())["stages"][-1]["step"] == 2
+    assert load_weights(tmp_path / "weights")[1]["method"] == name
+
+
 @pytest.mark.slow
-def test_debug_run_writes_what_the_contract_names_and_is_not_repeated(tmp_path, capsys):
+@pytest.mark.parametrize("name", [n for n in methods.NAMES if n not in methods.UNTRAINED])
+def test_debug_run_writes_what_the_contract_names_and_is_not_repeated(tmp_path, capsys, name):
     """The whole simulator is compiled: minutes on a busy machine."""
-    spec = composed(f"out={tmp_path}", "experiment=debug")
+    spec = composed(f"out={tmp_path}", "experiment=debug", f"method={name}")
     assert train.run(spec) == 0
     names = {path.name for path in tmp_path.iterdir()}
     expected = {
