@@ -9,7 +9,7 @@ from typing import Any
 from experiments import train
 from jaxpick import methods
 from jaxpick.io.files import InputError
-from jaxpick.spec import SpecError, as_plain, build
+from jaxpick.spec import SpecError, as_plain, build, require
 from jaxpick.weights.portable import CARD_NAME, load_weights
 from jaxpick.weights.shipped import FOLDER as SHIPPED
 
@@ -119,9 +119,12 @@ def members_of(
     Raises:
         SpecError: on a label that is no method's and has no weights.
     """
-    for name in (*weights, *retrain):
-        if name not in labels:
-            raise SpecError(f"{name}: expected one of methods={','.join(labels)}")
+    for where, names in (("weights", weights), ("retrain", retrain)):
+        for name in names:
+            require(name in labels, where, name, f"one of methods={','.join(labels)}")
+    for name in retrain:
+        is_free = name not in weights and name not in methods.UNTRAINED
+        require(is_free, "retrain", name, "methods that learn and have no weights given")
     found: list[Member] = []
     for label in labels:
         given = weights.get(label)

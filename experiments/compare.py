@@ -74,15 +74,22 @@ class CompareSpec:
 
     def __post_init__(self) -> None:
         require(bool(self.out), "out", self.out, "a folder")
-        require(len(set(self.methods)) == len(self.methods), "methods", self.methods, "names once")
+        is_set = len(set(self.methods)) == len(self.methods) > 0
+        require(is_set, "methods", self.methods, "one name or more, each once")
         require(self.seeds >= 1, "seeds", self.seeds, "1 or more")
         require(self.pictures >= 0, "pictures", self.pictures, "0 or more")
         require(len(self.consensus) != 1, "consensus", self.consensus, "two methods or more")
         names = (*self.methods, *self.external)
         taken = "consensus" in names or len(set(names)) < len(names)
         require(not taken, "external", list(self.external), "other names than those of methods")
-        for name in (*self.consensus, *([self.baseline] if self.baseline else [])):
-            require(name in names, "consensus, baseline", name, f"one of {', '.join(names)}")
+        for where, given, known in (
+            ("consensus", self.consensus, names),
+            ("baseline", [self.baseline] if self.baseline else [], (*names, "consensus")),
+            ("pick", self.pick, self.methods),
+            ("train", self.train, (*self.methods, *SMALL)),
+        ):
+            for name in given:
+                require(name in known, where, name, f"one of {', '.join(dict.fromkeys(known))}")
         self.scoring()
 
     def scoring(self) -> EvaluateSpec:

@@ -169,6 +169,9 @@ def test_data_may_be_simulated_one_set_or_several():
         (["data.x.truht=a"], "data.x.truht"),
         (["data.truth=a"], "data.truth"),
         (["baseline=log", "methods=[unet]"], "baseline"),
+        (["methods=[unet]", "pick.log.threshold=0.1"], "pick"),
+        (["methods=[unet]", "train.unte.seed=1"], "train"),
+        (["methods=[log]", "retrain=[log]"], "retrain"),
         (
             ["methods=[topaz]", "retrain=[topaz]", "train.topaz.trainings.max_steps=2"],
             "train.topaz.trainings",
