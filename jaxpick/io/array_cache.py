@@ -4,6 +4,7 @@ each a `.json` of what else is to be known about it.
 
 import hashlib
 import json
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -44,5 +45,12 @@ def stored_array(
 
 
 def map_array(path: Path | str) -> np.ndarray:
-    """Open a stored array without reading it: only the parts that are used are read."""
-    return np.load(path, mmap_mode="r", allow_pickle=False)
+    """Open a stored array without reading it: only the parts that are used are read.
+
+    Threads may open at once: Python 3.11's parser of literals, which reads the header, fails when two use it.
+    """
+    with _OPENING:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+
+
+_OPENING = threading.Lock()
