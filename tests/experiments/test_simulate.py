@@ -4,11 +4,13 @@ import dataclasses
 import json
 
 import gemmi
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from experiments import simulate
 from jaxpick.io.micrographs import read_micrograph
+from jaxpick.simulate.orientations import view_directions
 from jaxpick.simulate.phantoms import PhantomSpec
 from jaxpick.simulate.priors import (
     ContaminantsPrior,
@@ -17,6 +19,7 @@ from jaxpick.simulate.priors import (
     Priors,
     ScenePrior,
 )
+from jaxpick.simulate.rotations import fibonacci_views_deg
 from jaxpick.spec import SpecError, as_plain, build
 
 
@@ -98,11 +101,11 @@ def test_exact_poses_are_not_those_of_the_bank(folder, tmp_path):
     np.testing.assert_allclose(places[0], places[1], atol=1e-3)
     np.testing.assert_allclose(angles[0][:, 2], angles[1][:, 2], atol=1e-3)
     assert len(np.unique(angles[0][:, :2], axis=0)) <= 12 < len(np.unique(angles[1][:, :2], axis=0))
-    # The nearest of twelve views on the sphere: any direction has one within 60 degrees.
-    views = []
-    for rot, tilt, _ in (np.deg2rad(angle).T for angle in angles):
-        views.append([np.sin(tilt) * np.cos(rot), np.sin(tilt) * np.sin(rot), np.cos(tilt)])
-    assert np.sum(np.array(views[0]) * views[1], axis=0).min() > np.cos(np.deg2rad(60))
+    # The bank's view is, of its twelve, the nearest to the exact direction.
+    coarse, exact = (np.asarray(view_directions(jnp.asarray(angle[:, :2]))) for angle in angles)
+    views = np.asarray(view_directions(jnp.asarray(fibonacci_views_deg(12))))
+    cosines = (exact @ views.T).max(axis=1)
+    np.testing.assert_allclose(np.sum(coarse * exact, axis=1), cosines, atol=1e-4)
 
 
 def test_pixel_size_is_in_the_header(folder):

@@ -173,25 +173,57 @@ def test_a_tilted_stage_gives_every_particle_the_defocus_of_its_place():
     assert far > 3 * near
 
 
-def test_every_camera_fault_leaves_its_mark():
-    """Each fault alone, certain, against the perfect camera of the same key."""
+# Counts of 40 electrons per square angstrom in pixels of 4 angstrom: their deviation over their mean.
+SHOT = 1.0 / np.sqrt(40.0 * 4.0**2)
+
+
+def of_camera(**fault):
+    """One exposure of nothing by the perfect camera with a fault, and by the perfect camera; of one key."""
+    cameras = (dataclasses.replace(PERFECT_CAMERA, **fault), PERFECT_CAMERA)
     level = jnp.ones((128, 128))
-    perfect = np.asarray(expose(jax.random.key(7), level, 40.0, 4.0, PERFECT_CAMERA))
-    for fault in (
+    return (np.asarray(expose(jax.random.key(7), level, 40.0, 4.0, camera)) for camera in cameras)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
         {"beam_edge_probability": 1.0},
-        {"scratch_probability": 1.0},
         {"read_noise_probability": 1.0},
         {"gain_probability": 1.0, "gain_seam": (0.05, 0.05)},
-        {"dead_pixel_fraction": (1e-3, 1e-3)},
-        {"hot_pixel_fraction": (1e-3, 1e-3)},
-    ):
-        camera = dataclasses.replace(PERFECT_CAMERA, **fault)
-        image = np.asarray(expose(jax.random.key(7), level, 40.0, 4.0, camera))
-        assert np.isfinite(image).all() and image.mean() == pytest.approx(1.0, abs=0.03)
-        assert np.abs(image - perfect).max() > 0.05, fault
-        if "dead_pixel_fraction" in fault:
-            # 16 pixels of 16384 at the mean of the counts, which is 1; two may coincide.
-            assert 14 <= np.sum(np.abs(image - 1.0) < 1e-6) <= 20
+    ],
+    ids=lambda fault: next(iter(fault)),
+)
+def test_a_fault_of_the_whole_field_leaves_its_mean(fault):
+    """The image is counts over their mean, whatever the camera does to them."""
+    image, perfect = of_camera(**fault)
+    assert image.mean() == pytest.approx(1.0, abs=1e-5)
+    assert np.abs(image - perfect).max() > 0.05 > SHOT
+
+
+def test_hot_pixels_are_as_many_and_as_high_as_asked():
+    """16 of 16384, each 5 to 50 deviations above its count; the other pixels are what they were."""
+    image, perfect = of_camera(hot_pixel_fraction=(1e-3, 1e-3), hot_pixel_sigma=(5.0, 50.0))
+    height = (image - perfect)[np.abs(image - perfect) > 1e-5] / SHOT
+    assert 14 <= len(height) <= 16, "two may coincide"
+    # The mean count is itself known to SHOT / 128.
+    assert height.min() > 4.99 and (height.max() < 50.1 or len(height) < 16)
+
+
+def test_dead_pixels_have_the_mean_of_the_counts():
+    """16 of 16384 have the mean, which is 1; the other pixels are what they were."""
+    image, perfect = of_camera(dead_pixel_fraction=(1e-3, 1e-3))
+    changed = np.abs(image - perfect) > 1e-5
+    assert 13 <= np.sum(changed) <= 16, "two may coincide, and one may have had the mean"
+    np.testing.assert_allclose(image[changed], 1.0, atol=1e-6)
+
+
+def test_a_scratch_is_bright_or_dark_and_leaves_the_rest():
+    """Strokes of 3 to 20 deviations, of one sign, that cover a small part of the field."""
+    image, perfect = of_camera(scratch_probability=1.0, scratch_sigma=(3.0, 20.0))
+    mark = (image - perfect) / SHOT
+    assert mark.min() > -1e-3 or mark.max() < 1e-3
+    assert 2.5 < np.abs(mark).max() < 20.1
+    assert np.mean(np.abs(mark) > 1e-3) < 0.25
 
 
 def test_one_side_of_a_charged_field_loses_its_detail():
