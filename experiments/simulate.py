@@ -11,6 +11,9 @@ seed gives the same files; run again after an interruption, it goes on where it 
 
 Molecules are shown by the nearest of num_views views, whose angles the STAR file holds; for evaluation sets,
 simulator.exact_poses=true slices each at the direction that was drawn, at a few milliseconds a particle.
+
+Particles can be put on particle-free micrographs of your own, or into noise that is like that of your micrographs:
+simulator.background.micrographs='empty/*.mrc' or simulator.background.spectrum='data/*.mrc'.
 """
 
 import dataclasses
@@ -21,6 +24,7 @@ import jax
 
 from experiments import _provenance
 from jaxpick import rngs
+from jaxpick.io.backgrounds import BackgroundSpec, read_surroundings
 from jaxpick.io.simulated_folder import gather_truth, is_finished, save_simulated, write_summary
 from jaxpick.io.specimens import SpecimensSpec, read_specimens
 from jaxpick.simulate.bank import MAX_BOX_SHARE, Bank, BankSpec, build_bank
@@ -44,6 +48,7 @@ class SimulatorSpec:
     exclude: tuple[str, ...] = ()
     num_views: int = 256
     exact_poses: bool = False
+    background: BackgroundSpec = BackgroundSpec()
     priors: Priors = Priors(pixel=PixelAngstrom(pixel_angstrom=(4.0, 4.0)))
 
 
@@ -74,21 +79,22 @@ class SimulateSpec:
 def run(spec: SimulateSpec) -> int:
     """Simulate what is not there yet, then gather the truth."""
     out = Path(spec.out)
+    real = read_surroundings(spec.simulator.background, spec.simulator.priors, spec.size)
     specimens = choose_specimens(spec.simulator)
     bank = make_bank(specimens, spec.simulator)
     _provenance.write(out, spec)
     largest = float(max(diameter_angstrom(specimen) for specimen in specimens))
     priors = with_room(spec.simulator.priors, largest)
     volumes = bank_volumes(specimens, bank) if spec.simulator.exact_poses else None
+    limits = (spec.size, spec.max_particles, spec.max_distractors)
     simulate = jax.jit(
-        lambda key, bank, volumes: simulate_micrograph(
-            key, priors, bank, spec.size, spec.max_particles, spec.max_distractors, volumes
-        )
+        lambda key, bank, *given: simulate_micrograph(key, priors, bank, *limits, *given)
     )
     stream, start = rngs.stream(spec.seed, "simulate"), time.monotonic()
     left = [index for index in range(spec.count) if not is_finished(out, index)]
     for done, index in enumerate(left, start=1):
-        save_simulated(out, index, simulate(rngs.at_step(stream, index), bank, volumes))
+        around = real.at(spec.seed, index, spec.size) if real else None
+        save_simulated(out, index, simulate(rngs.at_step(stream, index), bank, volumes, around))
         rate = done / (time.monotonic() - start)
         print(
             f"{index + 1}/{spec.count}: {rate:.2f}/s, {(len(left) - done) / rate:.0f} s left",

@@ -13,27 +13,25 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from jaxpick.numerics.fields import white_noise
 from jaxpick.numerics.fourier import smooth_next_size
-from jaxpick.physics.constants import (
-    ice_mean_free_path_angstrom,
-    interaction_constant_rad_per_volt_angstrom,
-)
-from jaxpick.physics.ice import ice_texture, ice_thickness_angstrom, relative_phase_density
-from jaxpick.physics.wave import (
-    add_inelastic,
-    form_intensity,
-    form_intensity_tilted,
-    zero_loss_transmission,
+from jaxpick.physics.constants import interaction_constant_rad_per_volt_angstrom
+from jaxpick.physics.ice import relative_phase_density
+from jaxpick.simulate.backgrounds import (
+    Surroundings,
+    background_of,
+    blend,
+    still_exposure,
+    still_priors,
 )
 from jaxpick.simulate.bank import Bank
 from jaxpick.simulate.camera import expose
 from jaxpick.simulate.contaminants import draw_contaminants, label_contaminants
-from jaxpick.simulate.draws import log_uniform, sometimes, uniform, units
+from jaxpick.simulate.draws import uniform, units
+from jaxpick.simulate.formation import form_image
 from jaxpick.simulate.imaging import Exposure, draw_exposure
-from jaxpick.simulate.planes import Planes, Site, coarse_shape, refine, size_of
+from jaxpick.simulate.planes import Planes, Site, size_of
 from jaxpick.simulate.poses import Volumes, slice_poses
-from jaxpick.simulate.priors import IcePrior, Priors
+from jaxpick.simulate.priors import Priors
 from jaxpick.simulate.processing import process
 from jaxpick.simulate.roles import AGGREGATE, TARGET
 from jaxpick.simulate.scene import Scene, draw_scene
@@ -47,8 +45,6 @@ from jaxpick.typing import RandomKey
 
 # Beyond half a patch, room for the fringes of what lies outside the micrograph.
 FRINGE_PX = 12
-# Sampling of what is coarse.
-TEXTURE_STEP_PX = 4
 
 
 def field_shape(shape: tuple[int, int], patch_px: int) -> tuple[int, int]:
@@ -65,6 +61,7 @@ def simulate_micrograph(
     max_particles: int,
     max_distractors: int,
     volumes: Volumes | None = None,
+    surroundings: Surroundings | None = None,
 ) -> Simulated:
     """Draw one micrograph.
 
@@ -77,6 +74,8 @@ def simulate_micrograph(
         max_distractors: slots for members of aggregates and small proteins.
         volumes: of the bank's species; every molecule is then sliced at its true pose, for
             evaluation sets, instead of shown by its nearest view.
+        surroundings: a real background, or measured noise, in place of the ice and the camera that
+            the priors describe; sampled as the micrograph is, so that the priors' pixel is fixed.
     """
     scene_key, exposure_key, contrast_key, junk_key, field_key, camera_key, process_key = (
         jax.random.split(key, 7)
@@ -85,16 +84,23 @@ def simulate_micrograph(
     is_exact = volumes is not None
     scene = draw_scene(scene_key, priors, bank, field, max_particles, max_distractors, is_exact)
     exposure = draw_exposure(exposure_key, priors.microscope, priors.ice)
+    pixel, background = scene.species_drawn.pixel_angstrom, None
+    if surroundings is not None:
+        background, priors = background_of(camera_key, surroundings, shape), still_priors(priors)
+        exposure = still_exposure(exposure, background, pixel)
     shown, views = (scene, bank.views) if volumes is None else slice_poses(scene, volumes)
     molecules = splat(shown, views, field, priors.patch_px, max_particles)
     junk = _draw_junk(junk_key, priors, scene, field, max_particles)
     contrast = uniform(units(contrast_key, 1)[0], priors.scene.contrast_scale)
     exposure, signal = _set_exposure(priors, scene, exposure, molecules, contrast, max_particles)
-    pixel = scene.species_drawn.pixel_angstrom
     potential = contrast * molecules.potential + junk.potential
-    intensity = _form_image(field_key, potential, junk.absorption, exposure, pixel, priors)
-    dose = exposure.dose_e_per_angstrom2
-    image = expose(camera_key, _middle(intensity, shape), dose, pixel, priors.detector)
+    intensity = form_image(field_key, potential, junk.absorption, exposure, pixel, priors)
+    intensity = _middle(intensity, shape)
+    if background is None:
+        dose = exposure.dose_e_per_angstrom2
+        image = expose(camera_key, intensity, dose, pixel, priors.detector)
+    else:
+        image = blend(background, intensity, exposure)
     diameter_px = scene.species_drawn.nominal_diameter_angstrom / pixel
     image = process(process_key, image, priors.processing, diameter_px)
     return _collect(image, scene, exposure, molecules, junk, signal, max_particles)
@@ -173,65 +179,6 @@ def _set_exposure(
     factor = jnp.where(mean > 0, priors.target_snr / jnp.maximum(mean, 1e-9), 1.0)
     exposure = dataclasses.replace(exposure, dose_e_per_angstrom2=dose * factor)
     return exposure, (snr * factor, dprime * jnp.sqrt(factor))
-
-
-def _form_image(
-    key: RandomKey,
-    potential: Float[Array, "y x"],
-    absorption: Float[Array, "y x"],
-    exposure: Exposure,
-    pixel: Float[Array, ""],
-    priors: Priors,
-) -> Float[Array, "y x"]:
-    """Return the intensity behind the lens of everything that lies in the ice."""
-    thickness_key, structure_key, texture_key = jax.random.split(key, 3)
-    voltage = exposure.optics.voltage_kv
-    thickness = ice_thickness_angstrom(thickness_key, size_of(potential), exposure.ice, pixel)
-    density = relative_phase_density(exposure.dose_e_per_angstrom2, exposure.structure_to_shot)
-    # The branch keeps the draw in memory: fused into the wave, it would be repeated for each use.
-    noise = jax.lax.cond(
-        density > 0,
-        lambda: white_noise(structure_key, size_of(potential)),
-        lambda: jnp.zeros(potential.shape, jnp.float32),
-    )
-    structure = jnp.sqrt(density * thickness / jnp.mean(thickness)) / pixel * noise
-    phase = interaction_constant_rad_per_volt_angstrom(voltage) * potential + structure
-    phase = _add_texture(texture_key, phase, exposure, pixel, priors.ice)
-    lens = (exposure.optics, exposure.damping, pixel)
-
-    def level() -> Float[Array, "y x"]:
-        return form_intensity(phase, absorption, *lens)
-
-    def tilted() -> Float[Array, "y x"]:
-        return form_intensity_tilted(phase, absorption, *lens, exposure.tilt_yx)
-
-    can_tilt = priors.microscope.tilt_probability > 0
-    is_tilted = jnp.any(exposure.tilt_yx != 0)
-    elastic = jax.lax.cond(is_tilted, tilted, level) if can_tilt else level()
-    zero_loss = zero_loss_transmission(thickness, ice_mean_free_path_angstrom(voltage))
-    return add_inelastic(elastic, zero_loss, jnp.where(exposure.is_filtered, 0.0, 1.0))
-
-
-def _add_texture(
-    key: RandomKey,
-    phase: Float[Array, "y x"],
-    exposure: Exposure,
-    pixel: Float[Array, ""],
-    prior: IcePrior,
-) -> Float[Array, "y x"]:
-    """Add the coarse texture of badly frozen ice to some micrographs, on a coarse grid."""
-    unit_key, noise_key = jax.random.split(key)
-    for_coin, for_level, for_exponent = units(unit_key, 3)
-
-    def add(phase: Float[Array, "y x"]) -> Float[Array, "y x"]:
-        dose, level = exposure.dose_e_per_angstrom2, log_uniform(for_level, prior.texture)
-        exponent = uniform(for_exponent, prior.texture_exponent)
-        shape, density = size_of(phase), relative_phase_density(dose, level)
-        coarse = coarse_shape(shape, TEXTURE_STEP_PX)
-        texture = ice_texture(noise_key, coarse, density, exponent, TEXTURE_STEP_PX * pixel)
-        return phase + refine(texture, TEXTURE_STEP_PX, shape)
-
-    return sometimes(for_coin, prior.texture_probability, add, phase)
 
 
 def _collect(
