@@ -86,6 +86,28 @@ def with_units(
     return dataclasses.replace(beads, unit=unit.astype(np.int32))
 
 
+def with_pore(rng: np.random.Generator, beads: Beads) -> Beads:
+    """Open a channel or a cavity 20 to 60 angstrom wide, at the density there was.
+
+    Beads move outward, from an axis by rho -> sqrt(rho^2 + r^2) or from the centre by R -> cbrt(R^3 +
+    r^3): both keep every volume. Assemblies get a cavity, which keeps their symmetry.
+    """
+    positions = beads.positions_angstrom.astype(np.float64)
+    centre = positions.mean(axis=0)
+    offset = positions - centre
+    size = float(np.sqrt(np.mean(np.sum(offset**2, axis=1))))
+    radius = min(rng.uniform(10.0, 30.0), 0.6 * size)
+    axis, is_channel = rng.normal(size=3), rng.random() < 0.5 and beads.unit.max() < 1
+    axis /= np.linalg.norm(axis)
+    kept = np.outer(offset @ axis, axis) if is_channel else np.zeros_like(offset)
+    away = offset - kept
+    length = np.maximum(np.linalg.norm(away, axis=1, keepdims=True), 1e-3)
+    power = 2 if is_channel else 3
+    away *= (length**power + radius**power) ** (1 / power) / length
+    moved = np.asarray(centre + kept + away, np.float32)
+    return dataclasses.replace(beads, positions_angstrom=moved)
+
+
 def join(first: Beads, second: Beads) -> Beads:
     """Return all beads of two bodies."""
     names = ("positions_angstrom", "contrast", "mass_da", "unit")

@@ -1,8 +1,8 @@
 """Procedural molecules: a seeded library of specimens that needs no data.
 
-Masses are log-uniform; the family of shapes is drawn among those that exist at that mass; each
-molecule may come with conformers (hinge, breathing) and broken variants (lost subunits, cuts) that
-share its group.
+Masses are log-uniform, with a few viruses beyond; the family of shapes is drawn among those that
+exist at that mass; some compact ones hold a pore. Each molecule may come with conformers (hinge,
+breathing) and broken variants (lost subunits, cuts, holes) that share its group.
 """
 
 import dataclasses
@@ -11,7 +11,8 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from jaxpick.physics.constants import PROTEIN_EXCESS_VOLT_ANGSTROM3_PER_DALTON
-from jaxpick.simulate.domains import RESIDUE_DA, Beads
+from jaxpick.simulate.bodies import with_pore
+from jaxpick.simulate.domains import RESIDUE_DA, Beads, surface_noise
 from jaxpick.simulate.families import FAMILIES
 from jaxpick.simulate.specimens import Specimen, centred, diameter_angstrom
 from jaxpick.spec import require
@@ -22,6 +23,10 @@ NUM_REDRAWS = 20
 # Less than the share that `diameter_angstrom` leaves out, so that a tail does not set the diameter.
 MAX_APPENDAGE_SHARE = 0.012
 CHAIN_STEP_ANGSTROM = 3.8
+# Families without a hole of their own.
+COMPACT = ("globular", "oligomer", "elongated", "three_armed", "ribonucleoprotein")
+VIRUS_KDA = (4000.0, 8000.0)
+SMOOTH_LOSS_SHARE = 0.25
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -39,6 +44,9 @@ class PhantomSpec:
         texture: standard deviation of the residues' relative potentials.
         b_factor_angstrom2: range of the residues' B factor, uniform.
         appendage_share: probability of a flexible tail of residues on a worm-like chain.
+        pore_share: probability of a channel or cavity 20 to 60 angstrom wide in a compact molecule.
+        virus_share: probability of an empty or filled capsid of 4 to 8 MDa, where masses reach
+            4 MDa and shells are among the families.
     """
 
     mass_kda: tuple[float, float] = (80.0, 4000.0)
@@ -51,6 +59,8 @@ class PhantomSpec:
     texture: float = 0.15
     b_factor_angstrom2: tuple[float, float] = (60.0, 300.0)
     appendage_share: float = 0.2
+    pore_share: float = 0.05
+    virus_share: float = 0.01
 
     def __post_init__(self) -> None:
         low, high = self.mass_kda
@@ -60,6 +70,8 @@ class PhantomSpec:
         reach = [FAMILIES[name][1] for name in self.families]
         covers = all(any(a <= mass <= b for a, b in reach) for mass in (low, high))
         require(covers, "families", self.families, f"one for every mass in {self.mass_kda} kDa")
+        for name in ("appendage_share", "pore_share", "virus_share"):
+            require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "0 to 1")
         require(self.num_conformers >= 1, "num_conformers", self.num_conformers, "1 or more")
         require(self.num_broken >= 0, "num_broken", self.num_broken, "0 or more")
         require(0 <= self.breathing < 0.5, "breathing", self.breathing, "0 to 0.5")
@@ -76,9 +88,9 @@ def phantom_library(num_molecules: int, seed: int, spec: PhantomSpec) -> list[Sp
 
 def phantom(index: int, seed: int, spec: PhantomSpec) -> list[Specimen]:
     """Return one molecule: its conformers (intact), then its broken variants."""
-    rng = np.random.default_rng([seed, index])
+    rng, rare = (np.random.default_rng([seed, index, *more]) for more in ((), (1,)))
     for _ in range(NUM_REDRAWS):
-        family, beads = _draw_beads(rng, spec)
+        family, beads = _draw_beads(rng, rare, spec)
         potential = _potential(rng, beads, spec)
         b_factor = rng.uniform(*spec.b_factor_angstrom2)
         first = _specimen(f"phantom-{seed}-{index}", family, beads, potential, b_factor)
@@ -112,14 +124,26 @@ def conformer(
     return np.asarray(scale * _turn_units(positions, unit, angle), np.float32)
 
 
-def _draw_beads(rng: np.random.Generator, spec: PhantomSpec) -> tuple[str, Beads]:
+def _draw_beads(
+    rng: np.random.Generator, rare: np.random.Generator, spec: PhantomSpec
+) -> tuple[str, Beads]:
+    """Draw one molecule; what is rare has numbers of its own, so that the rest does not depend on it."""
     mass = float(np.exp(rng.uniform(*np.log(spec.mass_kda))))
+    for_virus, for_pore = rare.random(2)
+    if (
+        for_virus < spec.virus_share
+        and "shell" in spec.families
+        and spec.mass_kda[1] >= VIRUS_KDA[0]
+    ):
+        return "shell", FAMILIES["shell"][0](rare, float(np.exp(rare.uniform(*np.log(VIRUS_KDA)))))
     fitting = [n for n in spec.families if FAMILIES[n][1][0] <= mass <= FAMILIES[n][1][1]]
     weight = np.array([FAMILIES[name][2] for name in fitting])
     family = str(rng.choice(fitting, p=weight / weight.sum()))
     beads = FAMILIES[family][0](rng, mass)
     if rng.random() < spec.appendage_share:
         beads = _with_appendage(rng, beads)
+    if for_pore < spec.pore_share and family in COMPACT:
+        beads = with_pore(rare, beads)
     return family, beads
 
 
@@ -203,9 +227,14 @@ def _broken(rng: np.random.Generator, whole: Specimen, beads: Beads, number: int
 
 
 def _surviving(rng: np.random.Generator, positions: np.ndarray, unit: np.ndarray) -> np.ndarray:
-    """Which beads a broken variant keeps, 30 to 75 %: subunits lost, or all beyond a plane."""
+    """Which beads a broken variant keeps, 30 to 75 %: subunits lost, all beyond a plane, or holes
+    by a smooth field.
+    """
     share, direction = rng.uniform(0.3, 0.75), rng.normal(size=3).astype(np.float32)
     along = positions @ direction
+    if rng.random() < SMOOTH_LOSS_SHARE:
+        field = surface_noise(rng, 1.0, (40.0, 160.0))(positions)
+        return field < np.quantile(field, share)
     units = np.unique(unit[unit >= 0])
     if len(units) < 3:
         return along < np.quantile(along, share)

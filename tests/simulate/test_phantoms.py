@@ -7,13 +7,21 @@ import pytest
 from scipy.spatial import cKDTree
 
 from jaxpick.simulate.assemblies import MAX_CLASH_SHARE, assemble, clash_share
+from jaxpick.simulate.bodies import with_pore
 from jaxpick.simulate.domains import CELL_ANGSTROM3, globule, lattice, protein_beads
 from jaxpick.simulate.families import FAMILIES
-from jaxpick.simulate.phantoms import PhantomSpec, phantom, phantom_library
+from jaxpick.simulate.phantoms import (
+    SMOOTH_LOSS_SHARE,
+    PhantomSpec,
+    _surviving,
+    phantom,
+    phantom_library,
+)
 from jaxpick.simulate.specimens import diameter_angstrom
 from jaxpick.simulate.symmetry import symmetry_group
 from jaxpick.spec import SpecError
 
+CHANNELS = (1, 3)
 SMALL = PhantomSpec(mass_kda=(80.0, 600.0))
 
 
@@ -119,6 +127,72 @@ def test_variants_share_a_group_and_broken_ones_are_lighter():
             assert 0.05 < np.sqrt((moved**2).sum(axis=1).mean()) < 30.0
         for broken in variants[3:]:
             assert 0.1 < broken.mass_kda / whole.mass_kda < 0.95
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_pore_is_empty_and_keeps_the_density_around_it(seed):
+    points = lattice(np.random.default_rng(6), [100.0, 100.0, 100.0])
+    solid = protein_beads(points[np.linalg.norm(points, axis=1) < 90.0], 1700.0)
+    opened = with_pore(np.random.default_rng(seed), solid).positions_angstrom
+    rng = np.random.default_rng(seed)
+    radius, axis, is_channel = rng.uniform(10.0, 30.0), rng.normal(size=3), rng.random() < 0.5
+    assert is_channel == (seed in CHANNELS)
+    along = (opened - solid.positions_angstrom.mean(axis=0)) @ (axis / np.linalg.norm(axis))
+    far = np.linalg.norm(opened - solid.positions_angstrom.mean(axis=0), axis=1)
+    low, high = radius + 5.0, 60.0
+    if is_channel:
+        far = np.sqrt(np.maximum(far**2 - along**2, 0.0))
+        inside, volume = np.abs(along) < 40.0, np.pi * (high**2 - low**2) * 80.0
+    else:
+        inside, volume = np.ones(len(far), bool), 4 / 3 * np.pi * (high**3 - low**3)
+    assert radius - 0.1 < far.min() < radius + 4.0
+    density = np.sum(inside & (far > low) & (far < high)) * 110.0 / volume
+    assert density == pytest.approx(0.81, rel=0.02)
+
+
+def test_a_cavity_keeps_the_symmetry_of_an_assembly():
+    rng = np.random.default_rng(7)
+    group = symmetry_group("D3")
+    beads = with_pore(rng, assemble(rng, protein_beads(globule(rng, 40.0), 40.0), group))
+    first, last = (beads.positions_angstrom[beads.unit == n] for n in (0, len(group) - 1))
+    np.testing.assert_allclose(first @ group[-1].T.astype(np.float32), last, atol=0.02)
+
+
+def test_rare_decorations_leave_other_molecules_as_they_are():
+    plain = dataclasses.replace(SMALL, pore_share=0.0)
+    porous = dataclasses.replace(SMALL, pore_share=0.3)
+    same = [
+        np.array_equal(*(phantom(i, 2, s)[0].positions_angstrom for s in (plain, porous)))
+        for i in range(10)
+    ]
+    assert 4 <= sum(same) < 10
+
+
+def test_viruses_are_shells_beyond_the_range_of_masses():
+    spec = PhantomSpec(mass_kda=(3900.0, 4000.0), families=("shell",), virus_share=1.0)
+    virus = phantom(0, 0, spec)[0]
+    assert virus.family == "shell" and 4000.0 <= virus.mass_kda <= 8000.0
+    radius = np.linalg.norm(virus.positions_angstrom, axis=1)
+    assert np.mean(radius < 0.3 * radius.max()) < 0.05
+
+
+def test_some_broken_variants_have_holes_by_a_smooth_field():
+    positions = lattice(np.random.default_rng(8), [60.0, 60.0, 60.0])
+    unit = np.zeros(len(positions), np.int32)
+    pairs = cKDTree(positions).query_pairs(6.0, output_type="ndarray")
+    num_smooth = 0
+    for seed in range(24):
+        kept = _surviving(np.random.default_rng(seed), positions, unit)
+        rng = np.random.default_rng(seed)
+        share, direction = rng.uniform(0.3, 0.75), rng.normal(size=3)
+        assert kept.mean() == pytest.approx(share, abs=2e-3)
+        along = positions @ direction
+        is_plane = along[kept].max() < along[~kept].min() + 0.1
+        assert is_plane == (rng.random() >= SMOOTH_LOSS_SHARE)
+        num_smooth += not is_plane
+        # Smooth either way: neighbours share their fate.
+        assert np.mean(kept[pairs[:, 0]] == kept[pairs[:, 1]]) > 0.8
+    assert 1 <= num_smooth <= 14
 
 
 def test_barrels_are_round_from_the_top_and_hollow():
