@@ -126,7 +126,8 @@ def detection_stage(
     def judge(
         params: Any, batch: Mapping[str, Array], maps: Array, warm_up: bool
     ) -> tuple[Array, dict[str, Any]]:
-        anchor_px = params[STATISTICS]["anchor_px"]
+        # Fixed: its gradient would count in the norm that gradients are clipped by.
+        anchor_px = jax.lax.stop_gradient(params[STATISTICS]["anchor_px"])
 
         def one(maps: Maps, example: Mapping[str, Array]) -> Any:
             return detection_loss(maps, example, anchor_px, network.stride, objective, warm_up)

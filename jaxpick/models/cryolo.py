@@ -16,6 +16,10 @@ from these alone.
 | `phosaurus` 21, 22 | layer 20 doubled; 256 (1) of layer 13; both: 1024 (3) | 64 |
 | all | dropout 0.2, 6 (1): four numbers of the box, confidence, class | |
 
+The last layer begins with small weights (ours), so that a new network says what is known before anything is learnt:
+middles of cells, sizes of the anchor. With usual ones the exponentials of random sizes give first gradients a hundred
+times those that follow; Adam's second moments remember them for a thousand steps, in which next to nothing is learnt.
+
 P is a 2 x 2 max pooling. Trained parameters: `cryolo` 14,576,998, `phosaurus` 50,631,526, `yolo` 50,532,838. A layer
 of k x k kernels from m to n maps has k k m n weights, no biases, and the scale and offset of its batch norm, 2 n; the
 input is one map; the last layer has 1024 x 6 weights and 6 biases. Running statistics and the anchor are not counted.
@@ -52,6 +56,7 @@ SLOPE = 0.1
 # Keras's defaults for the memory and the least variance of batch norm.
 MOMENTUM, EPSILON = 0.99, 1e-3
 DROPOUT = 0.2
+LAST_WEIGHTS = 0.01  # standard deviation at the beginning
 
 
 class DetectionNetwork(nn.Module):
@@ -98,7 +103,9 @@ class DetectionNetwork(nn.Module):
             maps = self._join(trunk, maps, is_training)
         if dropout_keys is not None:
             maps = jax.vmap(drop_out)(dropout_keys, maps)
-        return nn.Conv(BOX_MAPS + self.num_classes, (1, 1), name="detection")(maps)
+        small = nn.initializers.normal(LAST_WEIGHTS)
+        last = nn.Conv(BOX_MAPS + self.num_classes, (1, 1), kernel_init=small, name="detection")
+        return last(maps)
 
     def _join(
         self,

@@ -16,16 +16,17 @@ from jaxpick.methods.detection import ObjectiveSpec, detection_stage
 from jaxpick.methods.labelled_micrographs import Labelled, LabelledMicrograph, LabelledSpec
 from jaxpick.methods.simulated_examples import FieldSpec
 from jaxpick.methods.warm_start import start_from
-from jaxpick.models.cryolo import DetectionNetwork
 from jaxpick.parallel import HardwareSpec
 from jaxpick.picking.box_picker import BoxDecodeSpec, BoxPicker, suppress_boxes
 from jaxpick.preprocess.augmentations import AugmentationSpec
 from jaxpick.preprocess.cryolo import CryoloPreprocessSpec, standardise
 from jaxpick.simulate.targets import TargetSpec
 from jaxpick.spec import SpecError, as_plain, build
-from jaxpick.train import Cached, OptimizerSpec, StageSpec, TrainSpec, train_stages
+from jaxpick.train import OptimizerSpec, Simulated, StageSpec, TrainSpec, train_stages
 
 WORKING = CryoloPreprocessSpec(input_px=64, low_pass_frequency=None)
+DISCS_WORKING = CryoloPreprocessSpec(input_px=96, low_pass_frequency=None)
+NUM_STEPS = 300
 UNCHANGED = AugmentationSpec(flips=False, probability=0.0)
 
 
@@ -177,72 +178,85 @@ def test_settings_survive_the_card_and_impossible_ones_are_refused():
             cryolo.Spec(**wrong)
 
 
-def discs(seed, side=64):
-    """Dark discs of two sizes on noise, not touching, and their boxes."""
-    random = np.random.default_rng(seed)
-    image = random.normal(0, 0.3, (side, side))
-    y, x = np.mgrid[:side, :side]
-    centres = np.array([(16, 14), (18, 47), (47, 20), (44, 49)]) + random.uniform(-3, 3, (4, 2))
-    sizes = random.choice([12.0, 20.0], 4)
-    for (cy, cx), size in zip(centres, sizes, strict=True):
-        image -= 2.0 * (np.hypot(y - cy, x - cx) < size / 2)
-    boxes = np.concatenate([centres, sizes[:, None], sizes[:, None]], 1)
-    return image.astype(np.float32), boxes.astype(np.float32)
+DISCS_SIDE = 96
+
+
+def discs(key):
+    """Dark discs of 16 to 26 pixels on noise, hardly touching, as an example."""
+    jitter_key, size_key, noise_key, there_key = jax.random.split(key, 4)
+    middle = jnp.array([16.0, 48.0, 80.0])
+    grid = jnp.stack(jnp.meshgrid(middle, middle, indexing="ij"), -1).reshape(9, 2)
+    centres = grid + jax.random.uniform(jitter_key, (9, 2), minval=-8.0, maxval=8.0)
+    sizes = jax.random.uniform(size_key, (9, 1), minval=16.0, maxval=26.0)
+    there = jax.random.bernoulli(there_key, 0.7, (9,))
+    pixels = jnp.arange(DISCS_SIDE, dtype=jnp.float32)
+    y, x = pixels[None, :, None], pixels[None, None, :]
+    distance = jnp.hypot(y - centres[:, :1, None], x - centres[:, 1:, None])
+    inside = (distance < sizes[:, :, None] / 2) & there[:, None, None]
+    noise = 0.3 * jax.random.normal(noise_key, (DISCS_SIDE, DISCS_SIDE))
+    return {
+        "image": standardise(noise - 2.0 * jnp.any(inside, axis=0)),
+        "boxes": jnp.concatenate([centres, sizes, sizes], 1),
+        "wanted": there,
+        "ignored": jnp.zeros(9, bool),
+        "usable": jnp.array([47.5, 47.5, 96.0, 96.0]),
+    }
 
 
 @pytest.fixture(scope="module")
-def overfitted(tmp_path_factory):
-    """A narrow network that has learnt two fixed images by heart, and its figures on the way."""
-    made = [discs(seed) for seed in (0, 1)]
-    pool = {
-        "image": jnp.stack([standardise(jnp.asarray(image)) for image, _ in made]),
-        "boxes": jnp.stack([boxes for _, boxes in made]),
-        "wanted": jnp.ones((2, 4), bool),
-        "ignored": jnp.zeros((2, 4), bool),
-        "usable": jnp.tile(jnp.array([[31.5, 31.5, 64.0, 64.0]]), (2, 1)),
-    }
-    network = DetectionNetwork(architecture="cryolo", width=1 / 16, anchor_px=16.0)
-    # Statistics remember 100 steps: many more wash out those that they began with, and the rate falls
-    # to nothing, so that they come to those of the last network.
-    optimizer = OptimizerSpec(learning_rate=4e-3, schedule="warmup_cosine", warmup_steps=10)
+def learnt(tmp_path_factory):
+    """A narrow network that has seen 2400 images of discs, none twice, and its figures."""
+    spec = cryolo.Spec(architecture="cryolo", width=1 / 8, anchor_px=20.0)
+    network = cryolo._network(spec, anchor_px=20.0)
+    optimizer = OptimizerSpec(learning_rate=3e-3, schedule="warmup_cosine", warmup_steps=10)
     stage = detection_stage(
-        "overfit",
+        "discs",
         network,
-        lambda key, previous: network.init(key, jnp.zeros((1, 64, 64, 1))),
-        (Cached(shared=pool), None),
+        lambda key, previous: network.init(key, jnp.zeros((1, 96, 96, 1))),
+        (Simulated(draw=lambda key, shared: discs(key)), None),
         ObjectiveSpec(),
-        StageSpec(steps=700, batch_size=4, optimizer=optimizer),
+        StageSpec(steps=NUM_STEPS, batch_size=8, optimizer=optimizer),
     )
-    run = TrainSpec(log_every=10, validate_every=700, validation_batches=1)
-    folder = tmp_path_factory.mktemp("overfit")
+    run = TrainSpec(log_every=10, validate_every=NUM_STEPS, validation_batches=2)
+    folder = tmp_path_factory.mktemp("discs")
     (result,) = train_stages([stage], run, folder, hardware=HardwareSpec(num_devices=1))
     with (folder / "metrics.csv").open(newline="", encoding="utf-8") as table:
-        rows = [row for row in csv.DictReader(table) if row["split"] == "train"]
-    return jax.device_get(result.params), rows, made
+        rows = list(csv.DictReader(table))
+    return jax.device_get(result.params), rows, result.figures
 
 
-def test_overfit_one_batch(overfitted):
-    _, rows, _ = overfitted
-    assert float(rows[0]["loss"]) > 0.2 and float(rows[-1]["loss"]) < 0.05
-    assert float(rows[-1]["recall"]) == 1.0 and float(rows[-1]["overlap"]) > 0.6
-    parts = [float(rows[-1][name]) for name in ("centre", "size", "confidence", "class")]
-    assert sum(parts) == pytest.approx(float(rows[-1]["loss"]), rel=1e-3)
+def test_places_and_sizes_are_learnt_from_few_examples(learnt):
+    """A guess costs 1/12 of a squared cell; as many steps from usual last weights came to 0.067."""
+    _, rows, figures = learnt
+    first, last = ([r for r in rows if r["split"] == "train"][i] for i in (0, -1))
+    assert float(first["centre"]) > 0.04 and float(last["centre"]) < 0.02
+    assert figures["centre"] < 0.02 and figures["size"] < 0.03
+    assert figures["recall"] > 0.9 and figures["precision"] > 0.8 and figures["overlap"] > 0.7
+    parts = [figures[name] for name in ("centre", "size", "confidence", "class")]
+    assert sum(parts) == pytest.approx(figures["loss"], rel=1e-3)
 
 
-def test_what_was_learnt_by_heart_is_picked_with_its_sizes(overfitted):
-    """With the running statistics, as picking uses them: every disc once, in place and in size."""
-    params, _, made = overfitted
-    spec = cryolo.Spec(architecture="cryolo", width=1 / 16, working=WORKING)
-    picker = cryolo.make_picker(spec, params, 16.0)
-    for image, boxes in made:
+def test_new_discs_are_picked_in_place_and_with_their_sizes(learnt):
+    """With the running statistics, as picking uses them: every disc once, to within a pixel or two."""
+    spec = cryolo.Spec(architecture="cryolo", width=1 / 8, working=DISCS_WORKING)
+    picker = cryolo.make_picker(spec, learnt[0], 20.0)
+    errors, sizes, missed, false = [], [], 0, 0
+    for seed in range(12):
+        made = discs(jax.random.key(1000 + seed))
+        image, there = np.asarray(made["image"]), np.asarray(made["wanted"])
+        boxes = np.asarray(made["boxes"])[there]
         micrograph = Micrograph(image=image, pixel_size_angstrom=1.0, name="m.mrc")
         found = picker.candidates(picker.prepare(micrograph))
         picks = found.select(found.score >= picker.threshold)
-        assert len(picks) == 4
         distance = np.hypot(picks.y[:, None] - boxes[:, 0], picks.x[:, None] - boxes[:, 1])
-        nearest = distance.argmin(1)
-        assert sorted(nearest) == [0, 1, 2, 3] and distance.min(1).max() < 3.0
-        np.testing.assert_allclose(picks.diameter_angstrom, boxes[nearest, 2], atol=4.0)
+        nearest = distance.argmin(0)
+        hit = distance.min(0) < 8.0
+        missed += np.sum(~hit)
+        false += len(picks) - np.sum(hit)
+        errors.extend(distance.min(0)[hit])
+        sizes.extend(picks.diameter_angstrom[nearest[hit]] - boxes[hit, 2])
+    assert missed <= 0.05 * len(errors) and false <= 0.05 * len(errors)
+    assert np.median(errors) < 1.5 and np.median(np.abs(sizes)) < 2.0
 
 
 def by_hand(boxes, confidence, **decode):

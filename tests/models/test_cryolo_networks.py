@@ -145,3 +145,16 @@ def test_dropout_keeps_the_mean_and_depends_on_its_key_alone():
     assert np.mean(found == 0) == pytest.approx(DROPOUT, abs=5 * (0.2 * 0.8 / 40000) ** 0.5)
     np.testing.assert_array_equal(found, drop_out(jax.random.key(0), ones))
     assert np.any(found != np.asarray(drop_out(jax.random.key(1), ones)))
+
+
+def test_a_new_network_says_what_is_known_before_anything_is_learnt():
+    """Middles of cells and the anchor's size, whatever is on the image: else training does not begin."""
+    network = DetectionNetwork(architecture="cryolo", width=0.2)
+    images = jnp.asarray(np.random.default_rng(4).normal(size=(2, 96, 96, 1)), jnp.float32)
+    keys = jax.random.split(jax.random.key(1), 2)
+    params = jax.jit(network.init)(jax.random.key(0), images)
+    apply = jax.jit(lambda p: network.apply(p, images, keys, mutable=["batch_stats"])[0])
+    maps = np.asarray(apply(params))
+    # A sigmoid of 0.5 is 2 of 16 pixels off the middle; exp(0.5) is 1.6 anchors.
+    assert np.abs(maps).max() < 1.0 and maps.std() < 0.25
+    assert maps.std() > 0.01
