@@ -162,9 +162,10 @@ def trained_weights(member: Member, folder: Path) -> str | None:
             )
         return member.weights
     settings = training_of(member, folder)
-    if _read(folder / "train.json").get("config") != json.loads(json.dumps(as_plain(settings))):
-        kept = _read(folder / "config.json")
-        differs = bool(kept) and kept != json.loads(json.dumps(as_plain(settings)))
+    wanted = _told(json.loads(json.dumps(as_plain(settings))))
+    if _told(_read(folder / "train.json").get("config", {})) != wanted:
+        begun = _told(_read(folder / "config.json"))
+        differs = bool(begun) and begun != wanted
         train.run(dataclasses.replace(settings, overwrite=differs))
     return str(folder / "weights")
 
@@ -223,6 +224,11 @@ def _given(label: str, folder: str, number: int | None) -> Member:
     if label not in methods.NAMES:
         method = str(load_weights(folder)[1].get("method"))
     return Member(label=label, method=method, seed=number, weights=folder)
+
+
+def _told(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a training but for what says nothing about its weights."""
+    return {name: value for name, value in config.items() if name not in ("out", "overwrite")}
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -246,7 +246,7 @@ def test_a_training_is_done_once_and_anew_when_its_settings_change(tmp_path, mon
     def trained(settings):
         runs.append(settings.overwrite)
         folder = Path(settings.out)
-        plain = as_plain(settings) | {"overwrite": False}
+        plain = as_plain(settings)
         write_text(folder / "config.json", json.dumps(plain))
         write_text(folder / "train.json", json.dumps({"config": plain}))
         return 0
@@ -260,7 +260,7 @@ def test_a_training_is_done_once_and_anew_when_its_settings_change(tmp_path, mon
 
     assert weights(5) == weights(5) == str(tmp_path / "training" / "weights")
     assert runs == [False]
-    weights(6)
+    assert weights(6) == weights(6)
     assert runs == [False, True]
 
 
