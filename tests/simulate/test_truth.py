@@ -3,10 +3,15 @@
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
+from jaxpick.io.structures import specimens_from_structures
+from jaxpick.physics.constants import interaction_constant_rad_per_volt_angstrom
 from jaxpick.physics.ctf import Envelope, Optics
 from jaxpick.physics.wave import form_intensity_weak
+from jaxpick.simulate.bank import project_specimen
 from jaxpick.simulate.signal import particle_signal
+from jaxpick.simulate.specimens import diameter_angstrom
 from jaxpick.simulate.truth import overlap_fraction, visible_fraction
 
 
@@ -59,9 +64,35 @@ def test_reported_signal_is_that_of_the_image():
     energy = float(jnp.sum((image - image.mean()) ** 2))
     shot = 1.0 / (dose * pixel**2)
     snr, dprime = report(pixel, 40)
-    # Within the disc of 120 angstrom, and of the whole white-noise matched filter.
-    assert snr == pytest.approx(energy / (np.pi * 60.0**2 / pixel**2) / shot, rel=0.15)
+    # The variance within the disc of 120 angstrom, and the whole white-noise matched filter.
+    y, x = (np.mgrid[:128, :128] - 64) * pixel
+    within = np.asarray(image)[np.hypot(y, x) <= 60.0]
+    assert snr == pytest.approx(within.var() / shot, rel=0.1)
     assert dprime == pytest.approx((energy / shot) ** 0.5, rel=0.1)
+
+
+@pytest.mark.real_data
+def test_apoferritin_stands_out_as_much_as_it_should(data):
+    """Its SNR at two pixels, and d' = sqrt(SNR x area): simulator notes 3.3, within 15 %."""
+    path = data / "structures" / "4V1W.cif.gz"
+    specimen = specimens_from_structures([path], beads="atom")[0]
+    rotations = Rotation.random(3, random_state=0).as_matrix().astype(np.float32)
+    diameter = diameter_angstrom(specimen)
+    for pixel, expected in ((4.0, 1.0), (8.0, 3.4)):
+        box = 2 * int(1.1 * diameter / pixel / 2 + 8)
+        views = project_specimen(specimen, rotations, box_px=box, pixel_angstrom=pixel)
+        snr, _ = particle_signal(
+            jnp.asarray(views) * interaction_constant_rad_per_volt_angstrom(300.0),
+            jnp.full((3,), diameter / pixel),
+            Optics(defocus_u_angstrom=1.5e4, defocus_v_angstrom=1.5e4),
+            Envelope(b_factor_angstrom2=80.0),
+            pixel,
+            1.0 / (40.0 * 0.85 * pixel**2),
+            0.0,
+        )
+        found = float(jnp.mean(snr))
+        assert found == pytest.approx(expected, rel=0.15)
+        assert np.sqrt(found * np.pi / 4) * diameter / pixel == pytest.approx(28.0, rel=0.15)
 
 
 def test_matched_filter_does_not_depend_on_the_pixel_and_falls_with_noise():
