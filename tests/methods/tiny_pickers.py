@@ -67,6 +67,12 @@ def make(name, **decode):
     return methods.get(name).make_picker(spec, params_of(name), DIAMETER, changed)
 
 
+@cache
+def usual(name):
+    """Return the picker of a method as it is, the same each time: its programs are compiled once."""
+    return make(name)
+
+
 def micrograph(shape=SHAPE, centres=(), seed=0, noise=1.0, depth=4.0, sigma=20.0):
     """Dark Gaussians in noise, at fractions of a pixel."""
     y, x = np.mgrid[: shape[0], : shape[1]]
