@@ -16,6 +16,7 @@ from jaxpick.methods.detection import ObjectiveSpec, detection_stage
 from jaxpick.methods.labelled_micrographs import Labelled, LabelledMicrograph, LabelledSpec
 from jaxpick.methods.simulated_examples import FieldSpec
 from jaxpick.methods.warm_start import start_from
+from jaxpick.models.cryolo import DetectionNetwork
 from jaxpick.parallel import HardwareSpec
 from jaxpick.picking.box_picker import BoxDecodeSpec, BoxPicker, suppress_boxes
 from jaxpick.preprocess.augmentations import AugmentationSpec
@@ -357,6 +358,7 @@ def test_the_score_of_a_pick_is_the_confidence_of_its_cell(architecture):
     spec = cryolo.Spec(architecture=architecture, width=1 / 64, working=WORKING)
     network = DetectionNetwork(architecture=architecture, width=1 / 64, anchor_px=9.0)
     params = jax.jit(network.init)(jax.random.key(0), jnp.zeros((1, 32, 32, 1)))
+    params["params"]["detection"]["kernel"] *= 30.0  # as of a trained network: cells differ
     decode = BoxDecodeSpec(candidate_threshold=1e-4, threshold=1e-3, overlap_limit=1.0)
     picker = cryolo.make_picker(spec, params, 40.0, decode)
     image = np.random.default_rng(1).normal(size=(64, 100)).astype(np.float32)
