@@ -93,7 +93,7 @@ def with_best_threshold(
 
 
 def best_f_threshold(
-    judged: Sequence[tuple[Float[np.ndarray, " pick"], Bool[np.ndarray, " pick"]]],
+    judged: Sequence[tuple[Float[np.ndarray, " _"], Bool[np.ndarray, " _"]]],
     fields: Sequence[Field],
     beta: float,
 ) -> float | None:

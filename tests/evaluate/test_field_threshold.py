@@ -71,7 +71,7 @@ def test_no_other_score_has_a_better_f(beta):
     hit = rng.random(80) < 0.5
     score = np.round(np.clip(rng.normal(0.3 + 0.4 * hit, 0.2), 0, 1), 2)
     fields = [field(rng.random((30, 2))), field(rng.random((25, 2)))]
-    halves = [(score[:40], hit[:40]), (score[40:], hit[40:])]
+    halves = [(score[:30], hit[:30]), (score[30:], hit[30:])]
 
     def value(threshold):
         right, picked = np.sum(hit & (score >= threshold)), np.sum(score >= threshold)

@@ -285,4 +285,12 @@ def test_an_interrupted_run_keeps_what_it_had(debug, monkeypatch):
     for method in ("unet", "log"):
         figures = (rows_of(folder)["tiny", method] for folder in (out, copy))
         one, other = ({**row, "seconds_per_micrograph": ""} for row in figures)
-        assert one == other
+        assert [name for name in one if not same(one[name], other[name])] == []
+
+
+def same(one, other):
+    """Whether two cells agree; a program compiled anew may round the last digits differently."""
+    try:
+        return float(one) == pytest.approx(float(other), rel=1e-4)
+    except ValueError:
+        return one == other

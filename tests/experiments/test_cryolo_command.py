@@ -88,7 +88,7 @@ def test_every_candidate_is_in_the_table_with_its_own_size(picked):
     assert len(candidates) == 2
     for name, picks in candidates.items():
         assert stars.get(name, 0) == np.sum(picks.score >= threshold)
-        assert len(np.unique(picks.diameter_angstrom)) == len(picks) > 5
+        assert len(picks) > 5 and len(np.unique(picks.diameter_angstrom)) > 0.8 * len(picks)
     assert sum(map(len, candidates.values())) > sum(stars.values()) > 0
 
 
