@@ -40,16 +40,33 @@ def test_the_preset_is_one_of_the_method(method):
     assert build(method.Spec, preset) != method.Spec()
 
 
-def test_the_page_trains_and_picks(method, tmp_path):
-    bank = build_bank(phantom_library(1, 5, PhantomSpec()), BankSpec(num_views=4, diameter_px=20.0))
+@pytest.fixture(scope="module")
+def bank():
+    return build_bank(phantom_library(1, 5, PhantomSpec()), BankSpec(num_views=4, diameter_px=20.0))
+
+
+def picks_of_noise(method, spec, params):
+    picker = method.make_picker(spec, params, diameter_angstrom=100.0)
+    image = np.random.default_rng(0).normal(size=(150, 170)).astype(np.float32)
+    micrograph = Micrograph(image=image, pixel_size_angstrom=5.0, name="noise")
+    return picker.candidates(picker.prepare(micrograph))
+
+
+def test_the_page_picks(method, bank):
+    """With first weights."""
+    spec = method.Spec()
+    (stage,) = method.training_stages(spec, bank)
+    picks = picks_of_noise(method, spec, stage.init(rngs.stream(0, "weights"), None))
+    assert picks.method == method.NAME and len(picks) > 0
+    assert np.all(picks.y < 150) and np.all(picks.x < 170)
+
+
+@pytest.mark.slow
+def test_the_page_trains(method, bank, tmp_path):
     settings = {"field": FieldSpec(field_px=64, max_particles=8, max_distractors=4)}
     spec = method.Spec(**settings, segmenter=method.StageSpec(steps=2, batch_size=4))
     training = TrainSpec(log_every=1, validate_every=2, validation_batches=1)
     (result,) = train_stages(method.training_stages(spec, bank), training, tmp_path, seed=0)
-    before = method.training_stages(spec, bank)[0].init(rngs.stream(0, "other"), None)
-    assert jax.tree.structure(before) == jax.tree.structure(jax.device_get(result.params))
-    picker = method.make_picker(spec, result.params, diameter_angstrom=100.0)
-    image = np.random.default_rng(0).normal(size=(150, 170)).astype(np.float32)
-    working = picker.prepare(Micrograph(image=image, pixel_size_angstrom=5.0, name="noise"))
-    picks = picker.candidates(working)
-    assert picks.method == method.NAME and np.all(picks.y < 150) and np.all(picks.x < 170)
+    first = method.training_stages(spec, bank)[0].init(rngs.stream(0, "other"), None)
+    assert jax.tree.structure(first) == jax.tree.structure(jax.device_get(result.params))
+    assert picks_of_noise(method, spec, result.params).method == method.NAME

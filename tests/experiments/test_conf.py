@@ -1,5 +1,6 @@
 """Every file in conf/ says what it is for, composes, and builds the spec of its command."""
 
+import functools
 import os
 from pathlib import Path
 
@@ -36,6 +37,7 @@ GROUPS = {"method": "train", "optimizer": "train", "hardware": "train", "simulat
 DEFAULTS = ("hardware=jit",)
 
 
+@functools.cache
 def composed(*overrides, command="train"):
     spec_type, choices, given = COMMANDS[command]
     return _hydra.compose(spec_type, command, [*given, *overrides], choices)

@@ -8,6 +8,9 @@ import pytest
 from experiments._hydra import compose
 from experiments.deepem_initialisation import InitialisationStudy, choices, run
 
+# Two programs of the simulator are compiled.
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def rows(tmp_path_factory):

@@ -238,7 +238,7 @@ def test_places_and_sizes_are_learnt_from_few_examples(learnt):
 
 
 def test_new_discs_are_picked_in_place_and_with_their_sizes(learnt):
-    """With the running statistics, as picking uses them: every disc once, to within a pixel or two."""
+    """With the running statistics, as picking uses them: every disc once, to within two pixels of a cell of 16."""
     spec = cryolo.Spec(architecture="cryolo", width=1 / 8, working=DISCS_WORKING)
     picker = cryolo.make_picker(spec, learnt[0], 20.0)
     errors, sizes, missed, false = [], [], 0, 0
@@ -257,7 +257,7 @@ def test_new_discs_are_picked_in_place_and_with_their_sizes(learnt):
         errors.extend(distance.min(0)[hit])
         sizes.extend(picks.diameter_angstrom[nearest[hit]] - boxes[hit, 2])
     assert missed <= 0.05 * len(errors) and false <= 0.05 * len(errors)
-    assert np.median(errors) < 1.5 and np.median(np.abs(sizes)) < 2.0
+    assert np.median(errors) < 2.0 and np.median(np.abs(sizes)) < 2.0
 
 
 def by_hand(boxes, confidence, **decode):

@@ -47,7 +47,7 @@ def start(stage):
 @pytest.fixture(scope="module")
 def fitted(stage, start):
     """Parameters fitted to one batch, and the losses on the way."""
-    batch, optimizer = discs(), optax.sgd(0.05, 0.9)
+    batch, optimizer = discs(), optax.sgd(0.02, 0.9)
 
     @jax.jit
     def step(params, state, key):
@@ -59,7 +59,7 @@ def fitted(stage, start):
         return optax.apply_updates(params, updates), state, loss
 
     params, state, losses = start, optimizer.init(start), []
-    for number in range(60):
+    for number in range(100):
         params, state, loss = step(params, state, jax.random.key(number))
         losses.append(float(loss))
     return params, losses
