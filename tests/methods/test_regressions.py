@@ -153,10 +153,16 @@ def test_5_the_score_written_is_the_maps_at_the_place_written(name, tmp_path):
 
 @pytest.mark.parametrize("name", ALL)
 def test_6_the_same_micrograph_gives_the_same_picks(name):
+    """The same candidates in the same order, to rounding: XLA's transforms on CPUs share their lines out among threads
+    as these come free, and lines done alone round otherwise than lines done in packets.
+    """
     first, second = usual(name), make(name)
     image = micrograph(centres=CORNERS)
     found = first.candidates(first.prepare(image))
-    equal(second.candidates(second.prepare(image)), found)
+    again = second.candidates(second.prepare(image))
+    assert len(again) == len(found)
+    for column in COLUMNS:
+        np.testing.assert_allclose(getattr(again, column), getattr(found, column), rtol=1e-5, atol=1e-3)
     assert np.all(np.isfinite([getattr(found, column) for column in COLUMNS]))
     assert np.all(np.diff(found.score) <= 0), "best first"
 
