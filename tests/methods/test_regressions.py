@@ -162,7 +162,9 @@ def test_6_the_same_micrograph_gives_the_same_picks(name):
     again = second.candidates(second.prepare(image))
     assert len(again) == len(found)
     for column in COLUMNS:
-        np.testing.assert_allclose(getattr(again, column), getattr(found, column), rtol=1e-5, atol=1e-3)
+        np.testing.assert_allclose(
+            getattr(again, column), getattr(found, column), rtol=1e-5, atol=1e-3
+        )
     assert np.all(np.isfinite([getattr(found, column) for column in COLUMNS]))
     assert np.all(np.diff(found.score) <= 0), "best first"
 
