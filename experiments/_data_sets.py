@@ -1,11 +1,13 @@
 """Which micrographs methods are compared on: files with known particles, or simulated ones.
 
-A set without `micrographs` is simulated under its own name, of one procedural molecule or of the
-structures given. Simulated sets are kept; one of other settings is made anew.
+A set without `micrographs` and without a `folder` is simulated under its own name, of one procedural
+molecule or of the structures given. Simulated sets are kept; one of other settings is made anew.
 """
 
 import dataclasses
+import functools
 import json
+import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import field
@@ -15,7 +17,9 @@ from typing import Any
 from experiments import demo, simulate
 from experiments._commandline import merged
 from experiments._headers import read_headers, with_pixel_sizes
+from jaxpick.io.array_cache import file_digest
 from jaxpick.io.coordinates import read_picks
+from jaxpick.io.data_sets import Layout, find_data, require_place
 from jaxpick.io.files import InputError, write_text
 from jaxpick.io.micrographs import find_micrographs
 from jaxpick.io.names import match_names
@@ -26,6 +30,7 @@ from jaxpick.spec import SpecError, as_plain, build, require
 
 # Procedural molecules of 318, 1681 and 810 kDa that no weights were trained on.
 HELD_OUT_PHANTOMS = (2049, 2048, 2058)
+SIMULATED: Any = {"layout": "simulated"}
 FILES_ONLY = ("truth", "pixel_size", "invert", "flip_y", "margin", "margin_px")
 SIMULATED_ONLY = ("count", "seed", "size", "phantom", "structures", "simulator")
 
@@ -35,7 +40,11 @@ class SetSpec:
     """One set of micrographs; sizes in angstrom unless they end in _px.
 
     Attributes:
-        micrographs: file, folder, glob or RELION list; None to simulate.
+        layout: how `folder` is laid out (`jaxpick.io.data_sets`).
+        folder: of a data set on disk.
+        job: of a RELION project, whose picks are the truth.
+        micrographs: file, folder, glob or RELION list, in place of the folder's; None without a
+            folder to simulate.
         truth: file, folder or glob of the particles, in any supported format.
         diameter: longest dimension of the particle; the molecule's own if simulated.
         pixel_size: overrides the files.
@@ -51,6 +60,9 @@ class SetSpec:
         simulator: changes to `simulate`'s settings of that name.
     """
 
+    layout: Layout | None = None
+    folder: str | None = None
+    job: str | None = None
     micrographs: str | None = None
     truth: str | None = None
     diameter: float | None = None
@@ -71,10 +83,13 @@ class SetSpec:
 
     def __post_init__(self) -> None:
         """Refuse half a set, and settings of the other sort."""
-        given = self.micrographs is not None
+        require_place(self.layout, self.folder, self.job, self.micrographs)
+        given = not self.is_simulated
         for name in ("truth", "diameter"):
             expected = "a value, as micrographs are given"
-            require(not given or getattr(self, name) is not None, name, None, expected)
+            found = self.folder and (name == "truth" or self.layout == "simulated")
+            is_known = found or getattr(self, name) is not None
+            require(not given or bool(is_known), name, None, expected)
         for name in ("diameter", "pixel_size"):
             value = getattr(self, name)
             require(value is None or value > 0, name, value, "angstrom above 0")
@@ -84,6 +99,11 @@ class SetSpec:
             value, default = getattr(self, name), _default(name)
             says = "nothing, as micrographs are given" if given else "micrographs with it"
             require(value == default, name, value, says)
+
+    @property
+    def is_simulated(self) -> bool:
+        """Whether it is simulated here, as no files are named."""
+        return self.micrographs is None and self.folder is None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -112,14 +132,21 @@ class DataSet:
 
     def fingerprint(self) -> dict[str, Any]:
         """Return what results on this set depend on, as plain data."""
-        files = [
-            (p.name, p.stat().st_size, p.stat().st_mtime_ns)
-            for p in find_micrographs(self.micrographs)
-        ]
+        files = [(p.name, _digest(p, p.stat())) for p in find_micrographs(self.micrographs)]
         truth = [[t.micrograph, float(t.x.sum()), float(t.y.sum()), len(t)] for t in self.truth]
         kept = ("invert", "pixel_size", "margin", "margin_px")
         settings = {name: getattr(self.spec, name) for name in kept}
         return settings | {"diameter": self.diameter, "files": files, "truth": truth}
+
+
+def _digest(path: Path, status: os.stat_result) -> str:
+    """Return the digest of a file's content, which this process computes once for a state."""
+    return _digest_once(path, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+
+@functools.cache
+def _digest_once(path: Path, *_: int) -> str:
+    return file_digest(path)
 
 
 def named_sets(data: Any) -> dict[str, SetSpec]:
@@ -128,7 +155,7 @@ def named_sets(data: Any) -> dict[str, SetSpec]:
     Raises:
         SpecError: on a setting that is unknown or impossible, with its dotted path.
     """
-    if data == "simulated" or data == {}:
+    if data in ("simulated", {}, SIMULATED):
         return {f"phantom_{seed}": SetSpec(phantom=seed, seed=seed) for seed in HELD_OUT_PHANTOMS}
     known = {f.name for f in dataclasses.fields(SetSpec)}
     if any(name in known for name in data):
@@ -145,7 +172,24 @@ def prepare_set(name: str, spec: SetSpec, folder: Path) -> DataSet:
     Raises:
         InputError: when files cannot be read or micrographs and particles share no name.
     """
-    return _simulated(name, spec, folder) if spec.micrographs is None else _files(name, spec)
+    return _simulated(name, spec, folder) if spec.is_simulated else _files(name, _located(spec))
+
+
+def _located(spec: SetSpec) -> SetSpec:
+    """Return a set with its files by name, found in its folder if it has one."""
+    if spec.folder is None or spec.layout is None:
+        return spec
+    found = find_data(spec.layout, spec.folder, spec.micrographs, spec.truth, spec.job)
+    return dataclasses.replace(
+        spec,
+        layout="files",
+        folder=None,
+        job=None,
+        micrographs=found.micrographs,
+        truth=found.coordinates,
+        diameter=spec.diameter or found.diameter_angstrom,
+        flip_y=found.flip_y if spec.flip_y is None else spec.flip_y,
+    )
 
 
 def _files(name: str, spec: SetSpec) -> DataSet:

@@ -7,10 +7,13 @@ no use for: text settings are quoted. Nothing here knows Hydra itself.
 import dataclasses
 import re
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any, get_args, get_origin
 
 from experiments import _commandline as commandline
 from jaxpick.spec import SpecError
+
+CONF = Path(__file__).resolve().parents[1] / "conf"
 
 
 def as_hydra_reads(
@@ -26,8 +29,16 @@ def as_hydra_reads(
     """
     fields = commandline.composite_fields(spec_type)
     free = [name for name, kind in fields.items() if not commandline.has_specs(kind)]
-    opened = open_mappings(arguments, [name for name in free if name not in choices])
+    files = {f"{path.parent.name}={path.stem}" for path in CONF.glob("*/*.yaml")}
+    names = [name for name in free if name not in choices]
+    # A choice of conf/, as data=empiar, is no text for the mapping.
+    opened = [a if _all_in(a, files) else open_mappings([a], names)[0] for a in arguments]
     return quote_arguments(opened, spec_type, is_sweep)
+
+
+def _all_in(argument: str, files: set[str]) -> bool:
+    name, _, values = argument.partition("=")
+    return all(f"{name}={value}" in files for value in values.split(","))
 
 
 def quote_arguments(arguments: list[str], spec_type: type, is_sweep: bool) -> list[str]:

@@ -25,9 +25,10 @@ from jaxpick.evaluate.field_threshold import calibrate
 from jaxpick.evaluate.hard_examples import hard_examples
 from jaxpick.io.files import InputError, write_text
 from jaxpick.methods import deepem
-from jaxpick.methods.labelled_micrographs import Labelled, LabelledMicrograph, split
+from jaxpick.methods.labelled_micrographs import Labelled, LabelledMicrograph
 from jaxpick.methods.labelled_sets import read_sets
 from jaxpick.methods.labelled_spec import LabelledSpec
+from jaxpick.methods.labelled_splits import split
 from jaxpick.spec import as_plain, build, require
 from jaxpick.train import StageResult, TrainSpec, train_stages
 from jaxpick.weights.portable import save_weights
@@ -55,7 +56,7 @@ class RecursionSpec:
 
     def __post_init__(self) -> None:
         """Refuse a recursion without data or rounds."""
-        given = self.data.micrographs is not None
+        given = not self.data.is_simulated
         require(given, "data.micrographs", self.data.micrographs, "labelled micrographs")
         require(self.rounds > 0, "rounds", self.rounds, "a positive number")
         require(0 < self.add_fraction < 1, "add_fraction", self.add_fraction, "above 0, below 1")

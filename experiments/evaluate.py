@@ -3,6 +3,7 @@ r"""Score picks against true particles.
     python -m experiments.evaluate picks=picks.star truth='truth/*.csv' diameter=180 out=scores
     python -m experiments.evaluate picks=picks.csv truth=particles.star diameter=180 out=scores \
         threshold=0.4 protocol=topaz_ap micrographs='data/*.mrc' margin=230
+    python -m experiments.evaluate picks=picks.csv data=cryoppp data.folder=10017 diameter=180 out=scores
 
 Picks and truth are files, folders or globs in any supported format; names are matched forgivingly.
 A picks.csv holds every candidate: the figures on top are those at the threshold that its pick.json tells.
@@ -29,6 +30,7 @@ from jaxpick.evaluate.evaluation import (
 from jaxpick.evaluate.protocols import PROTOCOLS
 from jaxpick.evaluate.text import as_csv, curve_text, point_text, summary_text
 from jaxpick.io.coordinates import read_picks
+from jaxpick.io.data_sets import PlaceSpec
 from jaxpick.io.files import write_text
 from jaxpick.io.pick_folder import threshold_beside
 from jaxpick.spec import require
@@ -42,7 +44,10 @@ class EvaluateExperimentSpec:
     """Settings of one evaluation; sizes in angstrom unless they end in _px."""
 
     picks: str = field(metadata={"help": "file, folder or glob of picks"})
-    truth: str = field(metadata={"help": "file, folder or glob of true particles"})
+    truth: str | None = field(
+        default=None, metadata={"help": "file, folder or glob of true particles"}
+    )
+    data: PlaceSpec = PlaceSpec()
     diameter: float = field(metadata={"help": "of the particle, angstrom"})
     out: str = field(metadata={"help": "folder to write"})
     protocol: ProtocolName = field(default="hungarian", metadata={"help": "how to score"})
@@ -63,8 +68,9 @@ class EvaluateExperimentSpec:
     seed: int = field(default=0, metadata={"help": "of the draws"})
 
     def __post_init__(self) -> None:
-        for name in ("picks", "truth", "out"):
+        for name in ("picks", "out"):
             require(bool(getattr(self, name)), name, getattr(self, name), "a file or folder")
+        self.data.require_if_none("truth", self.truth)
         for name in ("diameter", "radius", "pixel_size", "box"):
             value = getattr(self, name)
             require(value is None or value > 0, name, value, "a number above 0")
@@ -89,11 +95,13 @@ class EvaluateExperimentSpec:
 
 def run(spec: EvaluateExperimentSpec) -> int:
     """Evaluate and write; return 1 if a micrograph's header could not be read, else 0."""
-    headers, problems = read_headers(spec.micrographs)
+    data = spec.data.find(spec.micrographs, spec.truth, wants=True)
+    headers, problems = read_headers(data.micrographs)
     shapes = {name: header.shape for name, header in headers.items()}
     known = shapes or spec.image_shape
     picks = read_picks(spec.picks, micrograph_shape=known)
-    truth = with_pixel_sizes(read_picks(spec.truth, micrograph_shape=known), headers)
+    true = read_picks(str(data.coordinates), micrograph_shape=known, flip_y=data.flip_y)
+    truth = with_pixel_sizes(true, headers)
     settings = dataclasses.replace(spec.settings(), threshold=_threshold(spec))
     outcome = evaluate(picks, truth, spec=settings, shapes=shapes)
     out = Path(spec.out)

@@ -3,6 +3,7 @@
     python -m experiments.pick micrographs='data/*.mrc' diameter=180 out=picks
     python -m experiments.pick micrographs=job/micrographs.star diameter=125 out=picks threshold=0.4
     python -m experiments.pick micrographs='data/*.mrc' diameter=180 out=picks method=log
+    python -m experiments.pick data=relion data.folder=project diameter=180 out=picks
     python -m experiments.pick micrographs=job/micrographs.star diameter=180 out=picks \\
         method=template template.structure=6cvm.cif.gz
 
@@ -26,6 +27,7 @@ import jax
 from experiments import _provenance
 from experiments._commandline import merged
 from jaxpick import methods
+from jaxpick.io.data_sets import PlaceSpec
 from jaxpick.io.files import InputError
 from jaxpick.io.nouns import Picks
 from jaxpick.io.pick_folder import PickFolder
@@ -43,16 +45,15 @@ from jaxpick.weights.shipped import load_picker_weights
 class PickSpec:
     """Settings of one picking run; sizes in angstrom."""
 
-    micrographs: str = field(metadata={"help": "file, folder, glob or RELION micrographs.star"})
+    micrographs: str = field(default="", metadata={"help": "file, folder, glob or RELION list"})
+    data: PlaceSpec = PlaceSpec()
     diameter: float = field(metadata={"help": "longest dimension of the particle, angstrom"})
     out: str = field(metadata={"help": "folder to write"})
     method: str = field(default=methods.DEFAULT, metadata={"help": "which picker"})
     weights: str | None = field(default=None, metadata={"help": "folder; the shipped ones if null"})
     pixel_size: float | None = field(default=None, metadata={"help": "angstrom; overrides headers"})
     invert: bool = field(default=False, metadata={"help": "particles are bright"})
-    threshold: float | None = field(
-        default=None, metadata={"help": "lowest score of a pick; the method's own if left out"}
-    )
+    threshold: float | None = field(default=None, metadata={"help": "least score; the method's"})
     distance: float | None = field(
         default=None, metadata={"help": "least distance of two picks, angstrom; the method's own"}
     )
@@ -69,8 +70,8 @@ class PickSpec:
     template: TemplateSpec = TemplateSpec()
 
     def __post_init__(self) -> None:
-        for name in ("micrographs", "out"):
-            require(bool(getattr(self, name)), name, getattr(self, name), "a file or folder")
+        require(bool(self.out), "out", self.out, "a file or folder")
+        self.data.require_if_none("micrographs", self.micrographs)
         for name in ("diameter", "pixel_size", "distance"):
             value = getattr(self, name)
             require(value is None or value > 0, name, value, "angstrom above 0")
@@ -93,7 +94,7 @@ def run(spec: PickSpec, truth: Sequence[Picks] = ()) -> int:
         diameter_angstrom=spec.diameter,
         subpixel=spec.subpixel,
     )
-    jobs = find_jobs(spec.micrographs, spec.pixel_size)
+    jobs = find_jobs(spec.data.micrographs(spec.micrographs), spec.pixel_size)
     shared = ("method", "diameter", "pixel_size", "invert", "margin")
     scoring = {name: getattr(spec, name) for name in shared} | {"decode": as_plain(loaded.decode)}
     folder.open({"weights": loaded.source, **scoring}, spec.overwrite)
@@ -133,7 +134,7 @@ def load_picker(spec: PickSpec) -> Loaded:
     method = methods.get(spec.method)
     untrained = getattr(spec, spec.method) if spec.method in methods.UNTRAINED else None
     if hasattr(method, "with_optics_of"):
-        untrained = method.with_optics_of(untrained, spec.micrographs)
+        untrained = method.with_optics_of(untrained, spec.data.micrographs(spec.micrographs))
     trained = untrained or build(method.Spec, card.get("config", {}), "weights.config")
     decode = _decoder(trained.decode, spec)
     placed = jax.device_put(params)  # jnp.asarray would compile a copy for each shape

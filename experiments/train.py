@@ -33,7 +33,7 @@ from jaxpick.evaluate.field_threshold import calibrate
 from jaxpick.io.files import write_text
 from jaxpick.io.specimens import SpecimensSpec, stored_bank
 from jaxpick.methods.labelled_examples import Data
-from jaxpick.methods.labelled_sets import read_sets
+from jaxpick.methods.labelled_sets import keep_split, read_sets
 from jaxpick.methods.labelled_spec import LabelledSpec
 from jaxpick.methods.warm_start import adopt_settings, start_from
 from jaxpick.parallel import HardwareSpec, parallelism, start_hosts
@@ -75,7 +75,7 @@ class TrainExperiment:
         name = self.method.get("name")
         expected = "a method that learns; pick with this one as it is"
         require(name not in methods.UNTRAINED, "method", name, expected)
-        number, is_simulated = self.cached_examples, self.data.micrographs is None
+        number, is_simulated = self.cached_examples, self.data.is_simulated
         expected = "0 or more" if is_simulated else "0, as micrographs are given"
         require(number >= 0 and (is_simulated or number == 0), "cached_examples", number, expected)
 
@@ -105,8 +105,9 @@ def run(spec: TrainExperiment) -> int:
             (out / name).unlink(missing_ok=True)
     if not (out / "config.json").exists():  # a refused resume must leave the run's own record
         _provenance.write(out, spec)
+    keep_split(out, data)
     config = {"method": as_plain(settings), "weights": spec.weights}
-    is_simulated = spec.data.micrographs is None
+    is_simulated = spec.data.is_simulated
     config["specimens" if is_simulated else "data"] = as_plain(
         spec.specimens if is_simulated else {"settings": spec.data, "found": about_data}
     )
@@ -141,8 +142,9 @@ def _method_spec(spec_type: type, spec: TrainExperiment) -> Any:
 
 def _data(settings: Any, spec: TrainExperiment) -> tuple[Data, dict[str, Any]]:
     """Return a bank to simulate with, or labelled micrographs and what is to be told of them."""
-    if spec.data.micrographs is not None:
-        data = read_sets(spec.data, settings.working, Path(spec.out) / "cache", spec.seed)
+    if not spec.data.is_simulated:
+        out, kept = Path(spec.out), None if spec.overwrite else Path(spec.out)
+        data = read_sets(spec.data, settings.working, out / "cache", spec.seed, kept=kept)
         return data, dict(data.summary)
     return stored_bank(spec.specimens, Path(spec.out) / "bank.npz", report=print), {}
 

@@ -3,6 +3,7 @@
 import contextlib
 import glob
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -61,6 +62,8 @@ def write_text(path: Path | str, text: str) -> None:
 def find_files(pattern: str | Path, suffixes: tuple[str, ...]) -> list[Path]:
     """Return the files that a path, a folder or a glob names, sorted, restricted to `suffixes` (folder and glob).
 
+    A glob may hold one `{a,b}`, as in a shell: folders to look into.
+
     Raises:
         InputError: when nothing matches.
     """
@@ -69,7 +72,11 @@ def find_files(pattern: str | Path, suffixes: tuple[str, ...]) -> list[Path]:
         return [Path(text)]
     if Path(text).is_dir():
         text = os.path.join(glob.escape(text), "*")
-    found = sorted(Path(name) for name in glob.glob(text, recursive=True))
+    names = glob.glob(text, recursive=True)
+    if not names and (braces := re.search(r"\{([^{}]*,[^{}]*)\}", text)):
+        each = [text.replace(braces[0], choice) for choice in braces[1].split(",")]
+        names = [name for one in each for name in glob.glob(one, recursive=True)]
+    found = sorted(Path(name) for name in names)
     kept = [path for path in found if path.is_file() and path.name.lower().endswith(suffixes)]
     if not kept:
         expected = "/".join(suffixes)

@@ -1,16 +1,16 @@
-"""Micrographs with labelled particles, brought to working images once and split for training.
+"""Micrographs with labelled particles, brought to working images once.
 
 Micrographs and coordinates are matched by name as forgivingly as everywhere (`jaxpick.io.names`); a
 micrograph without coordinates is left out, one with an empty list counts as having no particles.
 Working images lie in a cache on disk, named by the content of the micrograph and the preprocessing,
-and are mapped into memory: a data set may be larger than it.
+and are mapped into memory: a data set may be larger than it. `labelled_sets` reads whole data sets.
 """
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -26,6 +26,7 @@ from jaxpick.io.micrographs import (
 )
 from jaxpick.io.names import base_name, describe_mismatch, match_names, split_inside
 from jaxpick.io.nouns import Picks
+from jaxpick.io.split_files import SplitFile, labels_digest
 from jaxpick.methods.labelled_spec import LabelledSpec as LabelledSpec
 from jaxpick.numerics.coordinates import CoordinateMap
 from jaxpick.preprocess.prepare import PreprocessSpec, prepare
@@ -52,6 +53,9 @@ class LabelledMicrograph:
         positives_yx_px: the labels that are learnt from; all if None.
         negatives_yx_px: known non-particles that are learnt from; places far from labels if None.
         data_set: which of several sets it is from.
+        source: file of the micrograph.
+        sha256: of its content; labels_sha256: of its labels.
+        pixel_angstrom: of the micrograph.
     """
 
     name: str
@@ -63,6 +67,10 @@ class LabelledMicrograph:
     positives_yx_px: Float[np.ndarray, "positive 2"] | None = None
     negatives_yx_px: Float[np.ndarray, "negative 2"] | None = None
     data_set: int = 0
+    source: Path = Path()
+    sha256: str = ""
+    labels_sha256: str = ""
+    pixel_angstrom: float = 0.0
 
     @property
     def learnt_yx_px(self) -> Float[np.ndarray, "positive 2"]:
@@ -82,8 +90,9 @@ class Labelled:
         train: micrographs that are learnt from.
         validation: micrographs that are only validated on; empty where there is but one.
         spec: how crops are taken.
+        files: every micrograph with its part, those kept for tests too.
         seed: of the split and of the crops.
-        summary: plain data for the run's record: both lists of names, numbers of labels used and
+        summary: plain data for the run's record: lists of names by part, numbers of labels used and
             off the image, remarks on names that fit nothing, micrographs left out and why.
     """
 
@@ -92,22 +101,30 @@ class Labelled:
     spec: LabelledSpec
     seed: int
     summary: Mapping[str, Any]
+    files: tuple[SplitFile, ...] = ()
+
+
+class ReadSet(NamedTuple):
+    """Micrographs of one set, how many labels lay off the image, remarks on names, what is left out
+    and why, and how many working images were there before.
+    """
+
+    micrographs: list[LabelledMicrograph]
+    num_off: int
+    remark: str
+    problems: list[str]
+    num_reused: int
 
 
 def read_labelled(
-    spec: LabelledSpec,
-    working: PreprocessSpec,
-    cache: Path | str,
-    seed: int,
-    report: Report = print,
-) -> Labelled:
-    """Match, prepare and split a data set.
+    spec: LabelledSpec, working: PreprocessSpec, cache: Path | str, report: Report = print
+) -> ReadSet:
+    """Match and prepare one data set.
 
     Args:
         spec: which files; its micrographs must be given.
         working: how working images are made.
         cache: folder to keep them in.
-        seed: of the split and of the crops.
         report: called with a sentence about each thing worth knowing.
 
     Raises:
@@ -132,35 +149,7 @@ def read_labelled(
         report(f"left out: {problem}")
     if not found:
         raise InputError(f"data.micrographs: none of {spec.micrographs} can be trained on")
-    train, validation = split(found, spec.validation_fraction, seed)
-    summary = {
-        "train": [micrograph.name for micrograph in train],
-        "validation": [micrograph.name for micrograph in validation],
-        "labels": sum(len(micrograph.centre_yx_px) for micrograph in found),
-        "labels_off_the_image": num_off,
-        "unmatched": remark,
-        "left_out": problems,
-    }
-    report(
-        f"{summary['labels']} particles in {len(train)} micrographs to train on and "
-        f"{len(validation)} to validate on; {num_reused} working images from the cache"
-    )
-    return Labelled(train=train, validation=validation, spec=spec, seed=seed, summary=summary)
-
-
-def split(
-    micrographs: Sequence[LabelledMicrograph], fraction: float, seed: int
-) -> tuple[tuple[LabelledMicrograph, ...], tuple[LabelledMicrograph, ...]]:
-    """Return micrographs to train and to validate on, at least one of each where there are two.
-
-    A fraction of 0 gives none to validate on.
-    """
-    count = len(micrographs)
-    num_held = min(max(round(count * fraction), 1 if fraction > 0 else 0), count - 1)
-    order = np.random.default_rng([seed, count]).permutation(count)
-    held = set(order[:num_held].tolist())
-    parts = [tuple(m for i, m in enumerate(micrographs) if (i in held) == way) for way in (0, 1)]
-    return parts[0], parts[1]
+    return ReadSet(found, num_off, remark, problems, num_reused)
 
 
 def _headers(
@@ -235,7 +224,8 @@ def _prepared(
         }
         return image, notes
 
-    origin = [CACHE_VERSION, file_digest(path), pixel_angstrom, diameter, as_plain(working)]
+    sha256 = file_digest(path)
+    origin = [CACHE_VERSION, sha256, pixel_angstrom, diameter, as_plain(working)]
     file, notes, reused = stored_array(cache, base_name(path.name), origin, make)
     scale_y, scale_x = notes["scale_yx"]
     y, x = CoordinateMap(scale_y=scale_y, scale_x=scale_x).to_working(picks.y, picks.x)
@@ -246,6 +236,10 @@ def _prepared(
         radius_px=0.5 * diameter / notes["pixel_angstrom"],
         usable=tuple(notes["usable"]),
         score=picks.score,
+        source=path,
+        sha256=sha256,
+        labels_sha256=labels_digest(picks.x, picks.y),
+        pixel_angstrom=pixel_angstrom,
     )
     return micrograph, reused
 

@@ -8,16 +8,22 @@ iteration takes the 10,000 best of its picks. Any method can be trained so.
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from jaxpick.io.files import InputError
+from jaxpick.io.split_files import PARTS, save_split
 from jaxpick.methods.labelled_micrographs import (
     Labelled,
     LabelledMicrograph,
     LabelledSpec,
+    ReadSet,
     Report,
     read_labelled,
 )
+from jaxpick.methods.labelled_spec import located
+from jaxpick.methods.labelled_splits import parts_of, split_sets, split_settings
 from jaxpick.preprocess.prepare import PreprocessSpec
 
 
@@ -27,29 +33,73 @@ def read_sets(
     cache: Path | str,
     seed: int,
     report: Report = print,
+    kept: Path | None = None,
 ) -> Labelled:
-    """Match, prepare and split every set, as `read_labelled` does one, and join them.
+    """Find, match, prepare and split every set, and join them.
+
+    Args:
+        spec: which files; some must be given.
+        working: how working images are made.
+        cache: folder to keep them in.
+        seed: of the split and of the crops.
+        report: called with a sentence about each thing worth knowing.
+        kept: folder of the run, whose `split.json` holds if there is one.
 
     Raises:
-        InputError: when a set has no micrograph that can be used.
+        InputError: when a set has no micrograph that can be used, or the split that was kept is of
+            other files.
     """
-    read = []
-    for number, one in enumerate(spec.sets()):
-        data = read_labelled(one, working, cache, seed, report)
-        read.append(_numbered(_limited(data, one.most_labels, seed, report), number))
-    if len(read) == 1:
-        return dataclasses.replace(read[0], spec=spec)
-    names = ("train", "validation", "left_out")
-    summary: dict = {name: [n for data in read for n in data.summary[name]] for name in names}
-    for name in ("labels", "labels_off_the_image"):
-        summary[name] = sum(data.summary[name] for data in read)
-    summary["unmatched"] = "; ".join(d.summary["unmatched"] for d in read if d.summary["unmatched"])
+    specs = [located(one) for one in spec.sets()]
+    read = [read_labelled(one, working, cache, report) for one in specs]
+    sets = [_numbered(one.micrographs, number) for number, one in enumerate(read)]
+    files = split_sets(sets, spec, seed, kept)
+    parts = []
+    for one, micrographs in zip(specs, sets, strict=True):
+        divided = parts_of(micrographs, files)
+        learnt = (*divided["train"], *divided["validation"])
+        limited = _limited(learnt, one.most_labels, seed, report)
+        cut = len(divided["train"])
+        parts.append({**divided, "train": limited[:cut], "validation": limited[cut:]})
+    joined = {name: tuple(m for part in parts for m in part[name]) for name in PARTS}
+    if not joined["train"]:
+        raise InputError("data: no micrograph is left to train on; expected one or more")
+    summary = _summary(joined, read)
+    report(_sentence(summary, sum(one.num_reused for one in read)))
     return Labelled(
-        train=tuple(m for data in read for m in data.train),
-        validation=tuple(m for data in read for m in data.validation),
+        train=joined["train"],
+        validation=joined["validation"],
         spec=spec,
         seed=seed,
         summary=summary,
+        files=tuple(files),
+    )
+
+
+def keep_split(out: Path, data: Any) -> None:
+    """Write the split of labelled micrographs into the folder of a run; nothing for simulations."""
+    if isinstance(data, Labelled):
+        save_split(out, split_settings(data.spec, data.seed), data.files)
+
+
+def _summary(
+    joined: dict[str, tuple[LabelledMicrograph, ...]], read: Sequence[ReadSet]
+) -> dict[str, Any]:
+    used = (*joined["train"], *joined["validation"])
+    summary: dict[str, Any] = {name: [m.name for m in part] for name, part in joined.items()}
+    return summary | {
+        "labels": sum(len(micrograph.learnt_yx_px) for micrograph in used),
+        "labels_off_the_image": sum(one.num_off for one in read),
+        "unmatched": "; ".join(one.remark for one in read if one.remark),
+        "left_out": [problem for one in read for problem in one.problems],
+    }
+
+
+def _sentence(summary: dict[str, Any], num_reused: int) -> str:
+    train, validation, test = (len(summary[name]) for name in PARTS)
+    tested = f", {test} kept for tests" if test else ""
+    return (
+        f"{summary['labels']} particles in {train} micrographs to train on and {validation} to "
+        f"validate on{tested}; {num_reused} working images from the cache"
     )
 
 
@@ -83,20 +133,16 @@ def _kept(micrograph: LabelledMicrograph, keep: np.ndarray, is_scored: bool) -> 
     return dataclasses.replace(micrograph, centre_yx_px=chosen, score=score)
 
 
-def _limited(data: Labelled, most: int | None, seed: int, report: Report) -> Labelled:
+def _limited(
+    micrographs: tuple[LabelledMicrograph, ...], most: int | None, seed: int, report: Report
+) -> tuple[LabelledMicrograph, ...]:
     if most is None:
-        return data
-    limited = limit_labels((*data.train, *data.validation), most, seed)
-    used = sum(len(micrograph.learnt_yx_px) for micrograph in limited)
-    report(f"{used} of {data.summary['labels']} particles are learnt from")
-    cut = len(data.train)
-    summary = {**data.summary, "labels": used}
-    return dataclasses.replace(data, train=limited[:cut], validation=limited[cut:], summary=summary)
+        return micrographs
+    limited = limit_labels(micrographs, most, seed)
+    used, known = (sum(len(m.learnt_yx_px) for m in several) for several in (limited, micrographs))
+    report(f"{used} of {known} particles are learnt from")
+    return limited
 
 
-def _numbered(data: Labelled, number: int) -> Labelled:
-    train, validation = (
-        tuple(dataclasses.replace(m, data_set=number) for m in part)
-        for part in (data.train, data.validation)
-    )
-    return dataclasses.replace(data, train=train, validation=validation)
+def _numbered(micrographs: Sequence[LabelledMicrograph], number: int) -> list[LabelledMicrograph]:
+    return [dataclasses.replace(micrograph, data_set=number) for micrograph in micrographs]

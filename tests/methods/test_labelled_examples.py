@@ -23,9 +23,9 @@ from jaxpick.methods.labelled_examples import (
 from jaxpick.methods.labelled_micrographs import (
     LabelledMicrograph,
     LabelledSpec,
-    read_labelled,
-    split,
 )
+from jaxpick.methods.labelled_sets import read_sets
+from jaxpick.methods.labelled_splits import split
 from jaxpick.methods.simulated_examples import FieldSpec
 from jaxpick.preprocess.working import WorkingSpec
 from jaxpick.simulate.targets import TargetSpec
@@ -71,7 +71,7 @@ def spec_of(folder, **settings):
 
 
 def read(folder, working=WORKING, seed=0, report=print, **settings):
-    return read_labelled(spec_of(folder, **settings), working, folder / "cache", seed, report)
+    return read_sets(spec_of(folder, **settings), working, folder / "cache", seed, report)
 
 
 def test_micrographs_and_coordinates_come_together_or_not_at_all():
