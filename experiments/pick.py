@@ -11,8 +11,10 @@ Needs a diameter in angstrom (the longest dimension of the particle) and a pixel
 header or the list unless given). Writes one STAR file a micrograph, picks.star, picks.csv (all
 candidates with their scores), pick.json and report.html with pictures and a threshold to try. Run
 again after an interruption, it goes on where it stopped; with another threshold it scores nothing
-anew. The methods log, apple and template need no weights; their settings stand under their names.
-Exit status 1 means that some micrographs were left out; each is named with its reason.
+anew. With shards=8 shard=0 ... 7 (or shard=slurm in an array of jobs) each process picks a part;
+the same command without them then joins the parts, and picks what is missing. The methods log,
+apple and template need no weights; their settings stand under their names. Exit status 1 means that
+some micrographs were left out; each is named with its reason.
 """
 
 import dataclasses
@@ -20,12 +22,10 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import field
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import jax
+from typing import Any
 
 from experiments import _provenance
-from experiments._commandline import merged
+from experiments._picker import load_picker
 from jaxpick import methods
 from jaxpick.io.data_sets import PlaceSpec
 from jaxpick.io.files import InputError
@@ -35,10 +35,9 @@ from jaxpick.methods.apple import Spec as AppleSpec
 from jaxpick.methods.log import Spec as LogSpec
 from jaxpick.methods.template import Spec as TemplateSpec
 from jaxpick.picking.pick_all import pick_all, settle_threshold
-from jaxpick.picking.picker import Picker, find_jobs
-from jaxpick.spec import SpecError, as_plain, build, require
-from jaxpick.weights.portable import fingerprint
-from jaxpick.weights.shipped import load_picker_weights
+from jaxpick.picking.picker import find_jobs
+from jaxpick.picking.shards import Shard, check_shard, part_of, shard_number
+from jaxpick.spec import SpecError, as_plain, require
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -64,6 +63,8 @@ class PickSpec:
     margin: float = field(default=0.0, metadata={"help": "border without picks, angstrom"})
     subpixel: bool = field(default=False, metadata={"help": "fractions of pixels in STAR files"})
     pictures: int = field(default=24, metadata={"help": "in the report at most, evenly chosen"})
+    shards: int = field(default=1, metadata={"help": "parts to share the micrographs out in"})
+    shard: Shard = field(default=None, metadata={"help": "part to pick, 0 to shards - 1, or slurm"})
     overwrite: bool = field(default=False, metadata={"help": "replace picks of other settings"})
     log: LogSpec = LogSpec()
     apple: AppleSpec = AppleSpec()
@@ -77,6 +78,9 @@ class PickSpec:
             require(value is None or value > 0, name, value, "angstrom above 0")
         require(self.margin >= 0, "margin", self.margin, "angstrom, 0 or above")
         require(self.pictures >= 0, "pictures", self.pictures, "0 or more")
+        check_shard(self.shards, self.shard)
+        alone = self.shards == 1 or not self.overwrite
+        require(alone, "overwrite", self.overwrite, "false where each part would drop the others'")
         known = f"one of {', '.join(methods.NAMES)}"
         require(self.method in methods.NAMES, "method", self.method, known)
         for name in methods.UNTRAINED:
@@ -87,6 +91,7 @@ class PickSpec:
 
 def run(spec: PickSpec, truth: Sequence[Picks] = ()) -> int:
     """Pick every micrograph; return 1 if any was left out, else 0. `truth` is only drawn."""
+    number = shard_number(spec.shards, spec.shard)
     picker = (loaded := load_picker(spec)).picker
     folder = PickFolder(
         path=Path(spec.out),
@@ -100,9 +105,12 @@ def run(spec: PickSpec, truth: Sequence[Picks] = ()) -> int:
     folder.open({"weights": loaded.source, **scoring}, spec.overwrite)
     _provenance.write(folder.path, spec)
     try:
-        found, problems = pick_all(jobs, picker, folder, spec.invert)
+        part = part_of(jobs, spec.shards, number)
+        found, problems = pick_all(part, picker, folder, spec.invert)
     except KeyboardInterrupt:
         raise KeyboardInterrupt("pick: stopped; the same command goes on from here") from None
+    if number is not None:
+        return _tell_part(spec, number, len(found), problems)
     folder = settle_threshold(folder, picker, found)
     others = {*methods.UNTRAINED} - {spec.method}
     settings = {name: value for name, value in as_plain(spec).items() if name not in others}
@@ -111,47 +119,24 @@ def run(spec: PickSpec, truth: Sequence[Picks] = ()) -> int:
     if not found:
         raise InputError(f"none of {len(jobs)} micrographs could be picked; {problems[0]}")
     folder.write_report(found, problems, settings, spec.pictures, truth)
-    for problem in problems:
-        print(f"left out: {problem}", file=sys.stderr)
+    _tell_problems(problems)
     left_out = f" ({len(problems)} left out)" if problems else ""
     print(f"{sum(counts.values())} picks in {len(counts)} micrographs{left_out} -> {folder.path}")
     return 1 if problems else 0
 
 
-class Loaded(NamedTuple):
-    """A picker, its parameters with their card, its decoder, and what its scores depend on."""
-
-    picker: Picker
-    params: Mapping[str, Any]
-    card: Mapping[str, Any]
-    decode: Any
-    source: Any
-
-
-def load_picker(spec: PickSpec) -> Loaded:
-    """Return the picker of these settings, with its weights."""
-    params, card = load_picker_weights(spec.method, spec.weights)
-    method = methods.get(spec.method)
-    untrained = getattr(spec, spec.method) if spec.method in methods.UNTRAINED else None
-    if hasattr(method, "with_optics_of"):
-        untrained = method.with_optics_of(untrained, spec.data.micrographs(spec.micrographs))
-    trained = untrained or build(method.Spec, card.get("config", {}), "weights.config")
-    decode = _decoder(trained.decode, spec)
-    placed = jax.device_put(params)  # jnp.asarray would compile a copy for each shape
-    picker = method.make_picker(trained, placed, spec.diameter, decode, spec.margin)
-    source = as_plain(untrained) if untrained else fingerprint(params)
-    return Loaded(picker, params, card, decode, source)
+def _tell_part(spec: PickSpec, number: int, count: int, problems: Sequence[str]) -> int:
+    _tell_problems(problems)
+    print(
+        f"part {number} of {spec.shards}: {count} micrographs -> {spec.out}; after all parts, the same "
+        "command without shards= and shard= writes picks.star, picks.csv, pick.json and the report"
+    )
+    return 1 if problems else 0
 
 
-def _decoder(trained: Any, spec: PickSpec) -> Any:
-    """Return the method's decoder with the changes that were asked for."""
-    plain = as_plain(trained)
-    changes: dict[str, Any] = {}
-    if spec.distance is not None:
-        changes["distance_diameters"] = spec.distance / spec.diameter
-    if spec.threshold is not None and "candidate_threshold" in plain:
-        changes["candidate_threshold"] = min(spec.threshold, plain["candidate_threshold"])
-    return build(type(trained), merged(plain | changes, dict(spec.decode)), "decode")
+def _tell_problems(problems: Sequence[str]) -> None:
+    for problem in problems:
+        print(f"left out: {problem}", file=sys.stderr)
 
 
 if __name__ == "__main__":

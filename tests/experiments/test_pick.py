@@ -321,3 +321,27 @@ def test_a_picture_that_was_removed_is_made_again(data, run, tmp_path):
     (tmp_path / "out" / "pictures" / "m1.jpg").unlink()
     assert run() == 0
     assert (tmp_path / "out" / "pictures" / "m1.jpg").is_file()
+
+
+def test_parts_of_a_list_join_to_what_one_run_gives(data, tmp_path, weights, monkeypatch, capsys):
+    """Whatever their order, one of them by Slurm's number, and with one that never ran."""
+    shared = {"micrographs": f"{data}/*.mrc", "diameter": 40.0, "weights": str(weights)}
+    assert pick.run(PickSpec(out=str(tmp_path / "whole"), **shared)) == 0
+    parts = {**shared, "out": str(tmp_path / "parts")}
+    monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "1")
+    for shard in (2, "slurm"):
+        assert pick.run(PickSpec(shards=3, shard=shard, **parts)) == 0
+        assert not list((tmp_path / "parts").glob("picks.*"))
+    done = sorted(path.stem for path in (tmp_path / "parts").glob("*.star"))
+    assert done == ["m1", "m2"], "part 0 of three, m0 and m3, did not run"
+    capsys.readouterr()
+    assert pick.run(PickSpec(**parts)) == 0
+    assert "2 of 4 micrographs were finished before" in capsys.readouterr().out
+    for name in ("picks.star", "picks.csv", *(f"m{i}.star" for i in range(4))):
+        joined, whole = (tmp_path / folder / name for folder in ("parts", "whole"))
+        assert joined.read_bytes() == whole.read_bytes(), name
+
+
+def test_a_part_cannot_overwrite_what_others_pick():
+    with pytest.raises(SpecError, match="overwrite: expected false where each part would drop"):
+        PickSpec(micrographs="m", diameter=1.0, out="D", shards=2, shard=0, overwrite=True)
