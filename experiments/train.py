@@ -13,11 +13,11 @@ method.field.priors.microscope.dose_e_per_angstrom2=[20,40]. Labelled micrograph
 their coordinates by name and split by micrograph. With weights=FOLDER (or weights=shipped) training
 starts from those. Writes checkpoints/ (best and last), weights/ (portable; give them to `pick
 weights=`), metrics.csv with its curves.png, and train.json, and keeps the bank of views or the
-working images beside them. The same command goes on from the last checkpoint after an interruption. Exit status 1 means
-that some micrographs were left out; each is named with its reason.
+working images beside them. The same command goes on from the last checkpoint after an interruption, and
+returns at once when train.json says that it was finished. Exit status 1 means that some micrographs
+were left out; each is named with its reason.
 """
 
-import csv
 import dataclasses
 import json
 import shutil
@@ -28,7 +28,8 @@ from typing import Any
 import jax
 
 from experiments import _plot, _provenance
-from jaxpick import methods, rngs
+from experiments._finished import finished_training
+from jaxpick import methods
 from jaxpick.evaluate.field_threshold import calibrate
 from jaxpick.io.files import write_text
 from jaxpick.io.specimens import SpecimensSpec, stored_bank
@@ -36,12 +37,12 @@ from jaxpick.methods.labelled_examples import Data
 from jaxpick.methods.labelled_sets import keep_split, read_sets
 from jaxpick.methods.labelled_spec import LabelledSpec
 from jaxpick.methods.warm_start import adopt_settings, start_from
-from jaxpick.parallel import HardwareSpec, parallelism, start_hosts
+from jaxpick.parallel import HardwareSpec, is_first_host, parallelism, start_hosts, wait_for_hosts
 from jaxpick.spec import as_plain, build, require
+from jaxpick.train.log import MetricsTable
 from jaxpick.train.loop import TrainSpec, train_stages
 from jaxpick.train.optimizers import OptimizerSpec
-from jaxpick.train.sources import cache_examples
-from jaxpick.train.stage import Stage, with_optimizer
+from jaxpick.train.stage import with_cached_examples, with_optimizer
 from jaxpick.weights.portable import save_weights
 from jaxpick.weights.shipped import load_picker_weights
 
@@ -84,7 +85,7 @@ def run(spec: TrainExperiment) -> int:
     """Build the method and its examples, train its stages, export its weights; return 1 if a
     micrograph was left out, else 0.
     """
-    start_hosts()
+    start_hosts(spec.hardware.multihost)
     out = Path(spec.out)
     method = methods.get(str(spec.method.get("name")))
     settings = _method_spec(method.Spec, spec)
@@ -94,16 +95,23 @@ def run(spec: TrainExperiment) -> int:
         params, card = load_picker_weights(method.NAME, source)
         settings = adopt_settings(settings, card.get("config", {}))
     data, about_data = _data(settings, spec)
+    status = 1 if about_data.get("left_out") else 0
+    if finished_training(out, spec, about_data):
+        return status
     stages = method.training_stages(settings, data)
     if spec.cached_examples:
-        stages = tuple(_cached(stage, spec) for stage in stages)
+        pool = (spec.seed, spec.cached_examples, parallelism(spec.hardware, is_local=True))
+        stages = tuple(with_cached_examples(stage, *pool) for stage in stages)
     if params is not None:
         stages = start_from(stages, params, str(spec.weights))
-    if spec.overwrite:  # only now: a mistake among the settings must cost nothing
+    is_writing = is_first_host()
+    if spec.overwrite and is_writing:  # only now: a mistake among the settings must cost nothing
         shutil.rmtree(out / "checkpoints", ignore_errors=True)
-        for name in ("metrics.csv", "config.json"):
+        for name in ("metrics.csv", "config.json", "train.json"):
             (out / name).unlink(missing_ok=True)
-    if not (out / "config.json").exists():  # a refused resume must leave the run's own record
+    wait_for_hosts("overwritten")
+    # A refused resume must leave the run's own record.
+    if is_writing and not (out / "config.json").exists():
         _provenance.write(out, spec)
     keep_split(out, data)
     config = {"method": as_plain(settings), "weights": spec.weights}
@@ -120,17 +128,17 @@ def run(spec: TrainExperiment) -> int:
     trained = jax.device_get(results[-1].params)
     settings = calibrate(method, settings, trained, stages[-1], data, spec.seed)
     card = {"name": out.name, "method": method.NAME, "config": as_plain(settings)}
-    save_weights(out / "weights", trained, card | {"stages": summary})
-    speed = {r.name: r.examples_per_second for r in results}
-    record = {"config": as_plain(spec), "stages": summary, "examples_per_second": speed}
-    write_text(out / "train.json", json.dumps(record | {"data": about_data}, indent=2) + "\n")
-    with (out / "metrics.csv").open(newline="", encoding="utf-8") as table:
-        _plot.training_curves(out / "curves.png", list(csv.DictReader(table)))
+    if is_writing:
+        save_weights(out / "weights", trained, card | {"stages": summary})
+        _plot.training_curves(out / "curves.png", MetricsTable(out / "metrics.csv").rows)
+        speed = {r.name: r.examples_per_second for r in results}
+        record = {"config": as_plain(spec), "stages": summary, "examples_per_second": speed}
+        write_text(out / "train.json", json.dumps(record | {"data": about_data}, indent=2) + "\n")
     for result in summary:
         figures = "  ".join(f"{name} {value:.4g}" for name, value in result["validation"].items())
         print(f"{result['stage']}: best at step {result['step']}  {figures}")
     print(f"weights in {out / 'weights'}")
-    return 1 if about_data.get("left_out") else 0
+    return status
 
 
 def _method_spec(spec_type: type, spec: TrainExperiment) -> Any:
@@ -147,15 +155,6 @@ def _data(settings: Any, spec: TrainExperiment) -> tuple[Data, dict[str, Any]]:
         data = read_sets(spec.data, settings.working, out / "cache", spec.seed, kept=kept)
         return data, dict(data.summary)
     return stored_bank(spec.specimens, Path(spec.out) / "bank.npz", report=print), {}
-
-
-def _cached(stage: Stage, spec: TrainExperiment) -> Stage:
-    """Return the stage on a fixed set of its examples; it is still validated on new ones."""
-    key = rngs.stream(spec.seed, f"{stage.name}/cache")
-    pool = cache_examples(
-        stage.examples, key, spec.cached_examples, parallelism(spec.hardware), chunk_size=16
-    )
-    return dataclasses.replace(stage, examples=pool, validation=stage.validation or stage.examples)
 
 
 def choices() -> dict[str, dict[str, type]]:

@@ -7,11 +7,12 @@ meshes, `shard_map` and `pmap`.
 
 import dataclasses
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypeVar
 
 import jax
 import numpy as np
+from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Key
 
@@ -29,10 +30,12 @@ class HardwareSpec:
         strategy: `jit` (one program over a sharded batch) or `pmap` (one program per device of one
             host).
         num_devices: how many devices; all that JAX sees if None.
+        multihost: join the other processes that a scheduler started of this run (`start_hosts`).
     """
 
     strategy: Literal["jit", "pmap"] = "jit"
     num_devices: int | None = None
+    multihost: bool = False
 
     def __post_init__(self) -> None:
         """Refuse a device count that is not positive."""
@@ -116,8 +119,12 @@ class Parallelism:
         return jax.tree.map(lambda x: x.reshape((count, x.shape[0] // count, *x.shape[1:])), batch)
 
 
-def parallelism(spec: HardwareSpec = HardwareSpec()) -> Parallelism:
+def parallelism(spec: HardwareSpec = HardwareSpec(), is_local: bool = False) -> Parallelism:
     """Build the strategy that a spec names on the devices that are there.
+
+    Args:
+        spec: which devices and how.
+        is_local: take those of this process alone.
 
     Raises:
         SpecError: when there are fewer devices than asked for, or `pmap` is asked for on several
@@ -125,16 +132,18 @@ def parallelism(spec: HardwareSpec = HardwareSpec()) -> Parallelism:
     """
     if spec.strategy == "pmap" and jax.process_count() > 1:
         raise SpecError("strategy: pmap runs on one host; use strategy=jit on several")
+    if is_local and jax.process_count() > 1:
+        return Parallelism(spec.strategy, data_mesh(devices=jax.local_devices()))
     return Parallelism(spec.strategy, data_mesh(spec.num_devices))
 
 
-def data_mesh(num_devices: int | None = None) -> Mesh:
-    """Return a one-axis mesh named `data` over the first devices (all if None).
+def data_mesh(num_devices: int | None = None, devices: Sequence[jax.Device] | None = None) -> Mesh:
+    """Return a one-axis mesh named `data` over the first devices (all if None), of those given.
 
     The axis is an automatic one: since jax 0.9 `make_mesh` defaults to explicit axes, which Linen
     users should not meet.
     """
-    devices = jax.devices()
+    devices = jax.devices() if devices is None else devices
     count = len(devices) if num_devices is None else num_devices
     if count > len(devices):
         raise SpecError(f"num_devices: expected at most {len(devices)}, got {count}")
@@ -142,8 +151,10 @@ def data_mesh(num_devices: int | None = None) -> Mesh:
 
 
 def replicate(tree: Tree, mesh: Mesh) -> Tree:
-    """Put a tree of arrays whole on every device of the mesh."""
-    return jax.device_put(tree, _replicated(mesh))
+    """Put a tree of arrays whole on every device of the mesh; every process gives the same."""
+    if jax.process_count() == 1:
+        return jax.device_put(tree, _replicated(mesh))
+    return jax.tree.map(lambda leaf: _on_all_hosts(leaf, _replicated(mesh)), tree)
 
 
 def shard_batch(tree: Tree, mesh: Mesh) -> Tree:
@@ -202,26 +213,65 @@ def process_rows(batch_size: int) -> slice:
     return slice(jax.process_index() * share, (jax.process_index() + 1) * share)
 
 
-def start_hosts() -> bool:
-    """Join the other processes of a multi-host run, when a scheduler started several; True if it
-    did.
+def start_hosts(is_multihost: bool) -> bool:
+    """Join the other processes of a multi-host run; True if there are any.
 
-    Slurm is recognised by its own variables; elsewhere set JAX_COORDINATOR_ADDRESS,
-    JAX_NUM_PROCESSES and JAX_PROCESS_ID. Call it before anything else touches a device.
+    Slurm's tasks (`srun`) find each other by its variables, as do MPI's; elsewhere set
+    JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES and JAX_PROCESS_ID. Call it before anything else
+    touches a device.
+
+    Raises:
+        SpecError: when others are there and were not asked for, since each would train the same into
+            the same folder; or the other way round.
     """
     num_tasks = int(os.environ.get("SLURM_STEP_NUM_TASKS", "1"))
     address = os.environ.get("JAX_COORDINATOR_ADDRESS")
-    if num_tasks < 2 and address is None:
+    if not is_multihost:
+        started = "JAX_COORDINATOR_ADDRESS is set" if address else f"{num_tasks} tasks were started"
+        alone = "hardware=multihost to train as one, or a single task"
+        require(num_tasks < 2 and not address, "hardware.multihost", started, alone)
         return False
-    if address is None:
-        jax.distributed.initialize()
-        return True
-    jax.distributed.initialize(
-        coordinator_address=address,
-        num_processes=int(os.environ["JAX_NUM_PROCESSES"]),
-        process_id=int(os.environ["JAX_PROCESS_ID"]),
-    )
-    return True
+    known: dict[str, Any] = {}
+    if address:
+        names = {"num_processes": "JAX_NUM_PROCESSES", "process_id": "JAX_PROCESS_ID"}
+        missing = [name for name in names.values() if name not in os.environ]
+        require(not missing, "hardware.multihost", address, f"{' and '.join(missing)} beside it")
+        known = {name: int(os.environ[variable]) for name, variable in names.items()}
+    try:
+        jax.distributed.initialize(address, **known)
+    except ValueError as error:
+        raise SpecError(
+            "hardware.multihost: no other process is known; start with srun, or set "
+            "JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES and JAX_PROCESS_ID"
+        ) from error
+    return jax.process_count() > 1
+
+
+def is_first_host() -> bool:
+    """Return whether this process is the one that writes."""
+    return jax.process_index() == 0
+
+
+def wait_for_hosts(name: str) -> None:
+    """Return when every process has come to the point of that name."""
+    if jax.process_count() > 1:
+        multihost_utils.sync_global_devices(name)
+
+
+def any_host(claim: bool) -> bool:
+    """Return whether the claim holds on any process; all of them must ask."""
+    if jax.process_count() == 1:
+        return claim
+    return bool(np.any(multihost_utils.process_allgather(np.array([claim]))))
+
+
+def _on_all_hosts(leaf: Any, sharding: NamedSharding) -> Array:
+    """Put one array on devices of which some are other processes'; keys travel as numbers."""
+    put = jax.make_array_from_process_local_data
+    if not jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        return put(sharding, np.asarray(leaf))
+    words = put(sharding, np.asarray(jax.random.key_data(leaf)))
+    return jax.random.wrap_key_data(words, impl=jax.random.key_impl(leaf))
 
 
 def _replicated(mesh: Mesh) -> NamedSharding:

@@ -116,4 +116,16 @@ def test_a_single_process_provides_all_rows_and_joins_nobody(monkeypatch):
     monkeypatch.delenv("SLURM_STEP_NUM_TASKS", raising=False)
     monkeypatch.delenv("JAX_COORDINATOR_ADDRESS", raising=False)
     assert process_rows(8) == slice(0, 8)
-    assert not start_hosts()
+    assert not start_hosts(is_multihost=False)
+
+
+def test_processes_that_nobody_asked_for_are_refused_and_the_other_way_round(monkeypatch):
+    """Two processes of one training, each alone, would write into one folder."""
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "2")
+    with pytest.raises(SpecError, match="hardware.multihost: expected hardware=multihost to"):
+        start_hosts(is_multihost=False)
+    monkeypatch.delenv("SLURM_STEP_NUM_TASKS")
+    monkeypatch.setenv("JAX_COORDINATOR_ADDRESS", "localhost:1")
+    monkeypatch.delenv("JAX_NUM_PROCESSES", raising=False)
+    with pytest.raises(SpecError, match="JAX_NUM_PROCESSES and JAX_PROCESS_ID beside it"):
+        start_hosts(is_multihost=True)

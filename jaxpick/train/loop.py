@@ -17,19 +17,29 @@ Nothing random depends on what ran before: keys follow from seed, stage and step
 killed and started again draws what it would have drawn and writes the rows it would have written.
 """
 
+import contextlib
 import dataclasses
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import jax
 from jaxtyping import PyTree
 
 from jaxpick import rngs
 from jaxpick.io.files import InputError
-from jaxpick.parallel import HardwareSpec, Parallelism, parallelism, replicate, shard_batch
-from jaxpick.spec import as_plain, require
+from jaxpick.io.locks import sole_writer
+from jaxpick.parallel import (
+    HardwareSpec,
+    Parallelism,
+    any_host,
+    is_first_host,
+    parallelism,
+    replicate,
+    shard_batch,
+)
+from jaxpick.spec import as_plain
 from jaxpick.train.checkpoint import Checkpoints, check_same_settings
 from jaxpick.train.log import MetricsTable, Progress, Recorder
 from jaxpick.train.metrics import Sums, means, merge
@@ -38,39 +48,10 @@ from jaxpick.train.stage import Params, Stage
 from jaxpick.train.state import TrainState, create_state
 from jaxpick.train.step import TrainStep, make_eval_step, make_train_step
 from jaxpick.train.stops import Interrupted, StopRequest, stop_requests
+from jaxpick.train.train_spec import TrainSpec
 from jaxpick.train.updates import averaged, learning_rate, make_optimizer
 
 FREE_SETTINGS = ("out", "hardware", "tensorboard", "overwrite")
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class TrainSpec:
-    """How training is run; what is trained, and for how long, is the stages' own.
-
-    Attributes:
-        precision: of the networks' arithmetic.
-        log_every: steps averaged in one row of figures.
-        validate_every: steps between validations, each with a checkpoint.
-        validation_batches: batches of a validation.
-        keep: whether a stage's result is its best or its last validated parameters.
-        max_steps: cap on the steps of every stage, for trials; none if None.
-        tensorboard: write TensorBoard files beside the metrics.
-    """
-
-    precision: Literal["float32", "bfloat16"] = "float32"
-    log_every: int = 50
-    validate_every: int = 500
-    validation_batches: int = 4
-    keep: Literal["best", "last"] = "best"
-    max_steps: int | None = None
-    tensorboard: bool = False
-
-    def __post_init__(self) -> None:
-        """Refuse intervals that are not positive."""
-        for name in ("log_every", "validate_every", "validation_batches"):
-            require(getattr(self, name) > 0, name, getattr(self, name), "a positive number")
-        capped = self.max_steps is None or self.max_steps > 0
-        require(capped, "max_steps", self.max_steps, "a positive number or null")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -133,18 +114,21 @@ def train_stages(
         The result of each stage; the method's weights are the last one's.
 
     Raises:
-        InputError: when `out` holds a run with other settings, or the loss diverges.
-        Interrupted: after Ctrl-C or SIGTERM; the state is saved.
+        InputError: when `out` holds a run with other settings or another process trains in it, or
+            the loss diverges.
+        Interrupted: after Ctrl-C, SIGTERM or a scheduler's signal; the state is saved.
     """
     out, parallel = Path(out), parallelism(hardware)
     settings = {stage.name: as_plain(stage.settings) for stage in stages}
     own = {"seed": seed, "training": as_plain(spec), "stages": settings}
     config = {**own, **(config or {})}
-    table = MetricsTable(out / "metrics.csv", out / "tensorboard" if spec.tensorboard else None)
+    board = out / "tensorboard" if spec.tensorboard else None
     results: list[StageResult] = []
-    try:
+    with contextlib.ExitStack() as stack:
+        if is_first_host():
+            stack.enter_context(sole_writer(out))
+        table = stack.enter_context(contextlib.closing(MetricsTable(out / "metrics.csv", board)))
         for stage in stages:
-            folder = out / "checkpoints" / stage.name
             run = _Run(
                 stage=stage,
                 spec=spec,
@@ -152,11 +136,9 @@ def train_stages(
                 parallel=parallel,
                 table=table,
                 config=config,
-                folder=folder,
+                folder=out / "checkpoints" / stage.name,
             )
             results.append(_train_stage(run, [result.name for result in results], results))
-    finally:
-        table.close()
     return tuple(results)
 
 
@@ -164,7 +146,7 @@ def _train_stage(run: _Run, done: list[str], results: list[StageResult]) -> Stag
     """Run one stage from its last checkpoint to its end and choose its parameters."""
     stage, parallel = run.stage, run.parallel
     optimizer = make_optimizer(stage.settings.optimizer, run.steps)
-    previous = results[-1].params if results else None
+    previous = jax.device_get(results[-1].params) if results else None
     with Checkpoints(run.folder) as checkpoints, stop_requests() as stop:
         key = rngs.stream(run.seed, f"{stage.name}/init")
         if checkpoints.last_step is not None:
@@ -225,6 +207,7 @@ def _run_steps(
         emit=emit,
         window={name: (total, weight) for name, (total, weight) in window.items()},
     )
+    is_shared = jax.process_count() > 1
     shared = replicate(stage.examples.shared, mesh)
     validate = _validator(run, shared)
     key = replicate(rngs.stream(run.seed, f"{stage.name}/train"), mesh)
@@ -235,13 +218,15 @@ def _run_steps(
         recorder.add(step, sums)
         progress.step(step, losses[0] if losses else None)
         validates = step % spec.validate_every == 0 or step == run.steps
-        if validates or stop.is_set():
+        # Several hosts agree where they meet anyway: a request of one alone would leave the others waiting.
+        stops = any_host(stop.is_set()) if validates else stop.is_set() and not is_shared
+        if validates or stops:
             recorder.flush()
             score, figures = validate(state, step) if validates else (None, {})
             run.table.write()
             notes = {"config": run.config, "window": recorder.window, "figures": figures}
             checkpoints.save(step, vars(state), score, notes)
-        if stop.is_set():
+        if stops:
             raise Interrupted(
                 f"stopped at step {step} of {run.steps} of {stage.name} and saved; "
                 "the same command goes on from there",

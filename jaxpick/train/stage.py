@@ -20,9 +20,11 @@ from typing import Any, Literal, TypeAlias
 
 from jaxtyping import PyTree
 
+from jaxpick import rngs
+from jaxpick.parallel import Parallelism
 from jaxpick.spec import require
 from jaxpick.train.optimizers import OptimizerSpec
-from jaxpick.train.sources import ExampleSource
+from jaxpick.train.sources import ExampleSource, cache_examples
 
 Params: TypeAlias = PyTree
 Loss: TypeAlias = Callable[..., tuple[Any, ...]]
@@ -96,3 +98,17 @@ def with_optimizer(settings: Any, optimizer: OptimizerSpec) -> Any:
         if isinstance(value, StageSpec)
     }
     return dataclasses.replace(settings, **stages)
+
+
+def with_cached_examples(stage: Stage, seed: int, count: int, parallel: Parallelism) -> Stage:
+    """Return the stage on a fixed set of its examples; it is still validated on new ones.
+
+    Args:
+        stage: whose examples are simulated.
+        seed: of the set.
+        count: number of examples.
+        parallel: devices of this process that share the work.
+    """
+    key = rngs.stream(seed, f"{stage.name}/cache")
+    pool = cache_examples(stage.examples, key, count, parallel, chunk_size=16)
+    return dataclasses.replace(stage, examples=pool, validation=stage.validation or stage.examples)
