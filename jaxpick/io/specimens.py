@@ -1,7 +1,7 @@
 """Which molecules a simulation shows: procedural ones, structures and maps, as one bank of views.
 
 A bank takes minutes to project, so `stored_bank` keeps it beside a run. It is made anew when the
-settings or the files that it was made from change (name, size and time of each file).
+settings or the files that it was made from change (name and content of each file).
 """
 
 import dataclasses
@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from jaxpick.io.array_cache import file_digest
 from jaxpick.io.banks import load_bank, save_bank
 from jaxpick.io.files import InputError, write_text
 from jaxpick.simulate.bank import Bank, BankSpec, build_bank
@@ -37,7 +38,8 @@ class SpecimensSpec:
         phantoms: what they may be.
         num_small: procedural molecules too light to be targets, a background of small proteins.
         small: what those may be.
-        structures: PDB or mmCIF files to add: file, folder or glob.
+        structures: PDB or mmCIF files to add: file, folder, glob, or a published list and a folder
+            (`parsed_table_s1:FOLDER`, `io.structure_lists`).
         maps: density maps to add: file, folder or glob.
         map_mass_kda: masses of maps by name, where known.
         exclude: names of structures and maps to leave out, such as those that are tested on.
@@ -50,7 +52,7 @@ class SpecimensSpec:
     phantoms: PhantomSpec = PhantomSpec(num_broken=1)
     num_small: int = _setting(0, "procedural molecules too light to be targets")
     small: PhantomSpec = PhantomSpec(mass_kda=(20.0, 80.0))
-    structures: str | None = _setting(None, "PDB or mmCIF files to add: file, folder or glob")
+    structures: str | None = _setting(None, "PDB or mmCIF files: file, folder, glob, LIST:FOLDER")
     maps: str | None = _setting(None, "density maps to add: file, folder or glob")
     map_mass_kda: Mapping[str, float] = dataclasses.field(
         default_factory=dict, metadata={"help": "masses of maps by name, where known"}
@@ -84,7 +86,7 @@ def read_specimens(spec: SpecimensSpec, report: Report | None = None) -> list[Sp
     specimens = phantom_library(spec.num_phantoms, spec.phantom_seed, spec.phantoms)
     small_seed = spec.phantom_seed + SMALL_SEED_STEP
     specimens += phantom_library(spec.num_small, small_seed, spec.small)
-    structures, maps = _files(spec)
+    structures, maps = _files(spec, report)
     if structures:
         left_out = _named(spec.exclude, [structure_name(path) for path in structures])
         specimens += specimens_from_structures(structures, exclude=left_out, report=report)
@@ -118,11 +120,11 @@ def stored_bank(spec: SpecimensSpec, path: Path | str, report: Report | None = N
     return bank
 
 
-def _files(spec: SpecimensSpec) -> tuple[list[Path], list[Path]]:
+def _files(spec: SpecimensSpec, report: Report | None = None) -> tuple[list[Path], list[Path]]:
     from jaxpick.io.maps import find_maps, map_name
     from jaxpick.io.structures import find_structures, structure_name
 
-    structures = [] if spec.structures is None else find_structures(spec.structures)
+    structures = [] if spec.structures is None else find_structures(spec.structures, report)
     maps = [] if spec.maps is None else find_maps(spec.maps)
     known = {structure_name(path).lower() for path in structures}
     known |= {map_name(path).lower() for path in maps}
@@ -139,5 +141,5 @@ def _named(wanted: tuple[str, ...], names: list[str]) -> list[str]:
 
 def _record(spec: SpecimensSpec) -> str:
     files = [path for paths in _files(spec) for path in paths]
-    seen = [[str(p.absolute()), p.stat().st_size, p.stat().st_mtime_ns] for p in files]
+    seen = [[str(path.absolute()), file_digest(path)] for path in files]
     return json.dumps({"specimens": as_plain(spec), "files": seen}, indent=1) + "\n"

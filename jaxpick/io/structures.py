@@ -12,6 +12,7 @@ import gemmi
 import numpy as np
 
 from jaxpick.io.files import InputError, find_files
+from jaxpick.io.structure_lists import find_listed, named_list
 from jaxpick.physics.constants import NUCLEIC_ACID_HYDROGEN_FACTOR, PROTEIN_HYDROGEN_FACTOR
 from jaxpick.physics.potential import (
     NUCLEIC_ACID_ATOM_VOLUME_ANGSTROM3,
@@ -30,13 +31,18 @@ ATOMS_PER_AMINO_ACID = 7.75
 ATOMS_PER_NUCLEOTIDE = 21.4
 
 
-def find_structures(pattern: str | Path) -> list[Path]:
-    """Return the structure files that a file, a folder or a glob names.
+def find_structures(pattern: str | Path, report: Callable[[str], None] | None = None) -> list[Path]:
+    """Return the structure files that a file, a folder, a glob or `LIST:FOLDER` names.
+
+    Args:
+        pattern: such as `pdb/*.cif.gz`, or `parsed_table_s1:pdb` (`io.structure_lists`).
+        report: called with a sentence about codes of a list that are missing.
 
     Raises:
         InputError: when there is none.
     """
-    return find_files(pattern, SUFFIXES)
+    listed = named_list(pattern)
+    return find_listed(*listed, SUFFIXES, report) if listed else find_files(pattern, SUFFIXES)
 
 
 def structure_name(path: Path | str) -> str:

@@ -1,6 +1,7 @@
 """Molecules of a simulation: libraries join, and a stored bank is used only while nothing changed."""
 
 import dataclasses
+import os
 
 import mrcfile
 import numpy as np
@@ -64,3 +65,18 @@ def test_a_bank_is_read_again_until_settings_or_files_change(tmp_path):
     assert float(changed.diameter_angstrom[2]) == pytest.approx(
         1.2 * float(first.diameter_angstrom[2]), rel=0.1
     )
+
+
+def test_a_bank_of_other_bytes_is_not_read_again(tmp_path):
+    """Even where size and time of the file are the same."""
+    path, told = tmp_path / "ball.mrc", []
+    write_map(path)
+    spec = dataclasses.replace(SPEC, num_phantoms=0, maps=f"{tmp_path}/*.mrc")
+    first = stored_bank(spec, tmp_path / "bank.npz", told.append)
+    before = path.stat()
+    write_map(path, edge=6.0)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    after = path.stat()
+    assert (after.st_size, after.st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+    second = stored_bank(spec, tmp_path / "bank.npz", told.append)
+    assert not told and second.diameter_angstrom[0] > 1.1 * first.diameter_angstrom[0]
