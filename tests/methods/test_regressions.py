@@ -181,8 +181,10 @@ def test_8_tiles_give_the_picks_of_the_whole(name):
     assert min(working.image.shape) > tile_px
     expected, found = whole.candidates(working), tiled.candidates(working)
     assert len(found) == len(expected) > 3
-    for column in ("x", "y"):
-        np.testing.assert_allclose(getattr(found, column), getattr(expected, column), atol=0.05)
+    # One to one; picks of nearly equal score may change places in the list.
+    gap = np.hypot(found.x[:, None] - expected.x, found.y[:, None] - expected.y)
+    assert np.all(gap.min(0) < 0.05) and np.all(gap.min(1) < 0.05)
+    np.testing.assert_allclose(found.score, expected.score, rtol=1e-3, atol=1e-4)
 
 
 def two_peaks(row=30, columns=(6, 73), shape=(60, 80)):

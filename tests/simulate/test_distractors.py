@@ -78,4 +78,7 @@ def test_scenes_without_a_patch_do_not_depend_on_its_probability():
             jax.tree.leaves(getattr(sometimes, field.name)),
             strict=True,
         ):
-            np.testing.assert_array_equal(np.asarray(one)[same], np.asarray(other)[same])
+            # Programs that differ in a constant may round differently.
+            np.testing.assert_allclose(
+                np.asarray(one)[same], np.asarray(other)[same], rtol=1e-5, atol=1e-4
+            )

@@ -1,0 +1,1 @@
+"""One file for each figure of BENCHMARKS.md, its peer beside it in the same run."""

@@ -1,0 +1,44 @@
+"""Other programs, each in an environment of its own: `sh benchmarks/peers/install.sh` makes them."""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent / "peers"
+
+
+def environment(name: str) -> Path | None:
+    """Return the folder of programs of a peer's environment, None where it is not installed."""
+    root = Path(os.environ.get("JAXPICK_PEERS", HERE / ".environments"))
+    folder = root / name / "bin"
+    return folder if (folder / "python").exists() else None
+
+
+def program(name: str) -> str | None:
+    """Return a program of the system, such as RELION's, None where it is not installed."""
+    return shutil.which(name)
+
+
+def ask(name: str, script: str, **settings: Any) -> Any | None:
+    """Run `peers/SCRIPT` by a peer's own Python on settings; return the JSON that it prints, None if missing."""
+    folder = environment(name)
+    if folder is None:
+        return None
+    command = [str(folder / "python"), str(HERE / script), json.dumps(settings)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"{script}: {done.stderr[-600:]}")
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def version(name: str, package: str) -> str:
+    """Return a package's version in a peer's environment."""
+    folder = environment(name)
+    if folder is None:
+        return "missing"
+    code = f"from importlib.metadata import version; print(version({package!r}))"
+    done = subprocess.run([str(folder / "python"), "-c", code], capture_output=True, text=True)
+    return done.stdout.strip() or "unknown"
