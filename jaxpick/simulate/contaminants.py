@@ -67,6 +67,8 @@ def draw_contaminants(
         clumps: members of aggregates, which get their rings and their haze.
     """
     planes = empty_planes(shape)
+    if prior.amount == 0 or prior.clean_probability == 1:
+        return planes  # known before anything is compiled
     if clumps is not None:
         planes = _add_surroundings(jax.random.fold_in(key, 1), prior, planes, site, clumps)
     # Two lists, each with keys of its own: what is drawn of one does not depend on the other.
