@@ -27,9 +27,12 @@ from jaxtyping import Array, Float
 from jaxpick import rngs
 from jaxpick.losses import squared_error
 from jaxpick.methods.labelled_examples import Data, patch_sources
+from jaxpick.methods.labelled_micrographs import Labelled
+from jaxpick.methods.labelled_negatives import with_negatives
 from jaxpick.methods.simulated_examples import FieldSpec, patch_example
 from jaxpick.methods.window_training import measure_patches, patch_loss
 from jaxpick.models.deepem import (
+    Activation,
     DeepEM,
     DeepEMLayers,
     Initialisation,
@@ -43,7 +46,7 @@ from jaxpick.picking.window_picker import Grid, WindowPicker
 from jaxpick.preprocess.working import WorkingSpec
 from jaxpick.simulate.bank import Bank
 from jaxpick.simulate.targets import TargetSpec
-from jaxpick.spec import require
+from jaxpick.spec import SpecError, require
 from jaxpick.train.optimizers import OptimizerSpec
 from jaxpick.train.stage import Stage, StageSpec
 from jaxpick.typing import Image, RandomKey
@@ -63,6 +66,9 @@ class Spec:
         working: preprocessing; its `diameter_px` over `box_px` says how much of a box the particle
             fills (two thirds on KLH: 400 angstrom in 272 px of 2.2).
         initialisation: of the weights: `glorot`, or `uniform` between 0 and 1 as in the paper.
+        activation: of the convolutions; the paper's `sigmoid`, or `relu`.
+        non_particles: boxes without a particle that are learnt from, of labelled micrographs in all (the paper
+            takes as many as particles); None: others each time.
         field: simulated micrographs to cut boxes from.
         target: which simulated particles count.
         patches_per_field: boxes of an example, half of them particles.
@@ -74,6 +80,8 @@ class Spec:
     box_px: int = 32
     working: WorkingSpec = WorkingSpec(diameter_px=20.0, local_share=0.0)
     initialisation: Initialisation = "glorot"
+    activation: Activation = "sigmoid"
+    non_particles: int | None = None
     field: FieldSpec = FieldSpec()
     target: TargetSpec = TargetSpec()
     patches_per_field: int = 16
@@ -93,11 +101,13 @@ class Spec:
         require(fits, "working.diameter_px", diameter, f"at most the box of {box} px")
         even = self.patches_per_field >= 2 and self.patches_per_field % 2 == 0
         require(even, "patches_per_field", self.patches_per_field, "an even number from 2")
+        number = self.non_particles
+        require(number is None or number > 0, "non_particles", number, "a positive number or null")
 
     @property
     def layers(self) -> DeepEMLayers:
         """The network of the box."""
-        return layers_for_box(self.box_px)
+        return dataclasses.replace(layers_for_box(self.box_px), activation=self.activation)
 
     @property
     def step_px(self) -> int:
@@ -108,6 +118,11 @@ class Spec:
 def training_stages(spec: Spec, bank: Data) -> tuple[Stage, ...]:
     """Return the one stage: boxes, turned by quarters, against 1 and 0."""
     network = _network(spec)
+    if spec.non_particles is not None:
+        expected = "null, or labelled micrographs: simulated boxes are new each time"
+        if not isinstance(bank, Labelled):
+            raise SpecError(f"method.non_particles: {spec.non_particles}; expected {expected}")
+        bank = with_negatives(bank, spec.non_particles, spec.least_distance)
 
     def init(key: RandomKey, previous: Any) -> Any:
         return network.init(key, jnp.zeros((1, spec.box_px, spec.box_px)))["params"]

@@ -69,7 +69,7 @@ class LabelledPixels:
     """
 
     micrographs: tuple[LabelledMicrograph, ...]
-    pixels: tuple[Int[np.ndarray, "pixel 2"], ...]
+    pixels: tuple[Int[np.ndarray, "_ 2"], ...]
 
     @classmethod
     def of(cls, micrographs: Sequence[LabelledMicrograph], radius_px: float) -> "LabelledPixels":
@@ -78,7 +78,7 @@ class LabelledPixels:
         found = []
         for micrograph in micrographs:
             top, bottom, left, right = micrograph.usable
-            centres = np.round(micrograph.centre_yx_px).astype(np.int64)
+            centres = np.round(micrograph.learnt_yx_px).astype(np.int64)
             pixels = (centres[:, None, :] + offsets[None]).reshape(-1, 2)
             y, x = pixels.T
             inside = (y >= top) & (y < bottom) & (x >= left) & (x < right)

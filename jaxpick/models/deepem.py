@@ -1,4 +1,4 @@
-"""DeepEM's networks: three convolutions with sigmoids, each followed by a mean, and one output unit.
+"""DeepEM's networks: three convolutions with sigmoids (or rectified), each followed by a mean, and one output unit.
 
 Zhu, Ouyang and Mao (2017), BMC Bioinformatics 18:348, Fig. 1 and Table 1. The table gives the sides of
 the maps; kernels and pools follow from them. `layers_for_box` gives the table's networks for the
@@ -24,6 +24,7 @@ from jaxpick.spec import require
 from jaxpick.typing import Image
 
 Initialisation: TypeAlias = Literal["uniform", "glorot"]
+Activation: TypeAlias = Literal["sigmoid", "relu"]
 
 LEAST_BOX_PX = 16
 NAMES = ("c1", "c3", "c5")
@@ -38,12 +39,14 @@ class DeepEMLayers:
         kernels: sides of the kernels of C1, C3, C5.
         pools: sides of the means of S2, S4, S6.
         maps: maps of C1, C3, C5.
+        activation: of C1, C3, C5; the paper's is the sigmoid (its equation 1).
     """
 
     box_px: int
     kernels: tuple[int, int, int]
     pools: tuple[int, int, int]
     maps: tuple[int, int, int] = (6, 12, 12)
+    activation: Activation = "sigmoid"
 
     def __post_init__(self) -> None:
         """Refuse layers that do not divide the box."""
@@ -213,12 +216,13 @@ def _logits_of_first(
     step: int,
 ) -> Float[Array, "remainder_y remainder_x place_y place_x"]:
     """Go on from the first correlation."""
+    activate = jax.nn.sigmoid if layers.activation == "sigmoid" else jax.nn.relu
     maps, stride = as_fragment(first), 1
     for index, (name, pool) in enumerate(zip(NAMES, layers.pools, strict=True)):
         if index:
             maps = correlate(maps, params[name]["kernel"])
         bias = jnp.asarray(params[name]["bias"]).reshape(1, 1, -1, 1, 1)
-        maps = jax.nn.sigmoid(maps + bias)
+        maps = activate(maps + bias)
         maps = pool_fragments(maps, stride, pool, step, "mean", y_axis=3)
         stride *= pool
     return correlate(maps, params["output"]["kernel"])[:, :, 0] + params["output"]["bias"][0]

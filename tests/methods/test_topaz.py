@@ -75,6 +75,12 @@ def test_shares_of_pixels_by_hand(tmp_path):
     assert pixels.expected_share(30.0, 3.0) == 30 * 29 * 2 / 9600
 
 
+def test_labels_that_are_not_learnt_from_are_unlabelled(tmp_path):
+    (one, *others) = labelled(tmp_path)
+    hidden = dataclasses.replace(one, positives_yx_px=one.centre_yx_px[:1])
+    assert LabelledPixels.of([hidden, *others], 3.0).pixels[0].shape == (29, 2)
+
+
 def told(spec, pixels):
     lines = []
     prior, kind = topaz.expected_prior(spec, pixels, lines.append)

@@ -1,5 +1,7 @@
 """DeepEM's networks: Table 1, any box, and a scan that equals every box by itself."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -143,3 +145,14 @@ def test_the_module_agrees_with_the_function_under_jit_and_vmap():
     each = jnp.stack([box_logit(params, SMALL, box) for box in boxes])
     np.testing.assert_allclose(compiled, plain, atol=1e-5)
     np.testing.assert_allclose(each, plain, atol=1e-5)
+
+
+def test_rectified_logits_scale_with_the_box_and_those_of_sigmoids_do_not():
+    """Biases are 0 at first, so max(0, x) makes the whole network homogeneous."""
+    for activation, scales in (("relu", True), ("sigmoid", False)):
+        layers = dataclasses.replace(SMALL, activation=activation)
+        boxes = jax.random.normal(jax.random.key(0), (3, SMALL.box_px, SMALL.box_px))
+        network = DeepEM(layers=layers)
+        params = network.init(jax.random.key(1), boxes)
+        once, thrice = network.apply(params, boxes), network.apply(params, 3.0 * boxes)
+        assert np.allclose(3.0 * once, thrice, rtol=1e-3, atol=1e-4) == scales
