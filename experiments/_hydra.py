@@ -7,6 +7,8 @@ one sentence (`_hydra_errors`) and exit status 2; Ctrl-C in 130, SIGTERM in 143.
 leaves no folder or log of Hydra's; a sweep (`-m`) keeps its record beside the jobs' own folders.
 """
 
+import dataclasses
+import importlib
 import inspect
 import io
 import os
@@ -20,7 +22,7 @@ from experiments import _quoting as quoting
 from experiments._compiled import keep_compiled_programs
 from experiments._hydra_errors import USER_ERRORS, is_user_error, sentence
 from experiments._hydra_store import Choices, Command, groups, store
-from experiments._termination import exit_status, sigterm_raises
+from experiments._termination import exit_status, launcher_hears, sigterm_raises
 from jaxpick.spec import SpecError, build
 
 T = TypeVar("T")
@@ -73,14 +75,23 @@ def main(
 def compose(
     spec_type: type[T], name: str, overrides: list[str], choices: Choices | None = None
 ) -> T:
-    """Build the spec that a command line would give, without running anything."""
+    """Build the spec that a command line would give, without running anything.
+
+    A command may do so within its own run: what Hydra has stored of it comes back.
+    """
     import hydra
+    from hydra.core.config_store import ConfigStore
 
     command = Command(name=name, spec_type=spec_type, run=lambda spec: None, choices=choices or {})
+    place = ConfigStore.instance()
+    before = dict(place.repo)
     store(command, [])
-    with hydra.initialize(version_base="1.3", config_path=None):
-        typed = quoting.as_hydra_reads(overrides, spec_type, command.choices, is_sweep=False)
-        return _build(spec_type, hydra.compose(name, typed))
+    try:
+        with hydra.initialize(version_base="1.3", config_path=None):
+            typed = quoting.as_hydra_reads(overrides, spec_type, command.choices, is_sweep=False)
+            return _build(spec_type, hydra.compose(name, typed))
+    finally:
+        place.repo = before
 
 
 def _run(command: Command, arguments: list[str]) -> int:
@@ -97,6 +108,7 @@ def _run(command: Command, arguments: list[str]) -> int:
         is_sweep = bool({"-m", "--multirun"} & set(arguments))
         if is_sweep:
             quoting.check_sweep(arguments, command.spec_type)
+            command = _importable(command)
         store(command, arguments)
         sys.argv[1:] = quoting.as_hydra_reads(
             arguments, command.spec_type, command.choices, is_sweep
@@ -123,8 +135,10 @@ def _task(command: Command, statuses: list[int]) -> Callable[[Any], None]:
     wants_traceback = bool(os.environ.get("JAXPICK_TRACEBACK"))
 
     def task(config: Any) -> None:
+        keep_compiled_programs()  # a launcher may have started this process
         try:
-            status = command.run(_build(command.spec_type, config)) or 0
+            with launcher_hears():
+                status = command.run(_build(command.spec_type, config)) or 0
         except USER_ERRORS as error:
             if wants_traceback or isinstance(error, BrokenPipeError):
                 raise
@@ -135,6 +149,16 @@ def _task(command: Command, statuses: list[int]) -> Callable[[Any], None]:
         statuses.append(status)
 
     return task
+
+
+def _importable(command: Command) -> Command:
+    """Return the command with spec and function as other processes can import them."""
+    main_module = sys.modules["__main__"].__spec__
+    if main_module is None or command.run.__module__ != "__main__":
+        return command
+    module = importlib.import_module(main_module.name)
+    spec_type = getattr(module, command.spec_type.__name__)
+    return dataclasses.replace(command, spec_type=spec_type, run=module.run)
 
 
 def _build(spec_type: type[T], config: Any) -> T:

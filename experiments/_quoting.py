@@ -13,6 +13,7 @@ from typing import Any, get_args, get_origin
 from experiments import _commandline as commandline
 from jaxpick.spec import SpecError
 
+HYDRAS_OWN = ("range", "interval", "glob", "tag", "sort", "shuffle", "extend_list")
 CONF = Path(__file__).resolve().parents[1] / "conf"
 
 
@@ -36,6 +37,12 @@ def as_hydra_reads(
     return quote_arguments(opened, spec_type, is_sweep)
 
 
+def _call_as_text(argument: str) -> str:
+    name, _, value = argument.partition("=")
+    call = re.fullmatch(r"(\w+)\([^']*\)", value)
+    return f"{name}='{value}'" if call and call[1] not in HYDRAS_OWN else argument
+
+
 def _all_in(argument: str, files: set[str]) -> bool:
     name, _, values = argument.partition("=")
     return all(f"{name}={value}" in files for value in values.split(","))
@@ -55,10 +62,11 @@ def quote_arguments(arguments: list[str], spec_type: type, is_sweep: bool) -> li
 
 def open_mappings(arguments: list[str], names: Iterable[str]) -> list[str]:
     """Mark the settings within mappings that hold any names as new ones, as Hydra wants them
-    marked: `decode.mass=3` becomes `++decode.mass=3`.
+    marked: `decode.mass=3` becomes `++decode.mass=3`. What looks like a function is text there, unless
+    Hydra sweeps with it: `space.rate=log(1,10)` becomes `++space.rate='log(1,10)'`.
     """
     pattern = re.compile(rf"({'|'.join(map(re.escape, names)) or '(?!)'})[.=]")
-    return [f"++{a}" if pattern.match(a) else a for a in arguments]
+    return [f"++{_call_as_text(a)}" if pattern.match(a) else a for a in arguments]
 
 
 def check_options(arguments: list[str], known: Iterable[str]) -> None:

@@ -1,4 +1,4 @@
-"""SIGTERM ends a command as Ctrl-C does, so that what is half-written is removed."""
+"""Signals that end a command: what is half-written is removed, and a scheduler's own part follows."""
 
 import contextlib
 import signal
@@ -34,6 +34,18 @@ def sigterm_raises() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+@contextlib.contextmanager
+def launcher_hears() -> Iterator[None]:
+    """Give a signal that a run was saved upon to the launcher's handler, which sends the job again."""
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        number = getattr(stop, "signal_number", signal.SIGINT)
+        if number in (signal.SIGUSR1, signal.SIGUSR2):
+            signal.raise_signal(number)
+        raise
 
 
 def _is_termination(stop: BaseException | None) -> bool:

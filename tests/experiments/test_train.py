@@ -1,6 +1,7 @@
 """`experiments.train` from settings to weights: simulated and labelled data, resume, warm start."""
 
 import json
+import shutil
 
 import jax
 import numpy as np
@@ -156,3 +157,20 @@ def test_weights_that_do_not_fit_are_refused(files, trained, tmp_path):
 def test_a_cache_of_examples_is_for_simulations(files, tmp_path):
     with pytest.raises(SpecError, match="cached_examples: expected 0"):
         tiny(files, tmp_path, "cached_examples=8")
+
+
+def test_a_finished_run_returns_at_once(files, trained, tmp_path, monkeypatch, capsys):
+    """Wherever its folder is; unless a setting that counts differs, or it is to be overwritten."""
+
+    def fail(*arguments, **named):
+        raise RuntimeError("trained again")
+
+    monkeypatch.setattr(train, "train_stages", fail)
+    out = tmp_path / "moved"
+    shutil.copytree(trained, out)
+    assert train.run(tiny(files, out, *SMALL, "hardware.num_devices=1")) == 0
+    assert f"{out}: finished before" in capsys.readouterr().out
+    for other in ("training.keep=last", "overwrite=true"):
+        with pytest.raises(RuntimeError, match="trained again"):
+            train.run(tiny(files, out, *SMALL, other))
+    assert not (out / "train.json").exists(), "what is made anew is not finished"
