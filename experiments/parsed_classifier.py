@@ -21,6 +21,7 @@ from typing import Any
 
 from experiments import _plot, _provenance
 from experiments._data_sets import HELD_OUT_PHANTOMS
+from experiments._members import over
 from experiments._study import finish, setting
 from jaxpick.io.specimens import SpecimensSpec, stored_bank
 from jaxpick.methods import parsed
@@ -48,7 +49,7 @@ def run(spec: ClassifierStudy) -> int:
     """Train the first stage alone with each seed."""
     out = Path(spec.out)
     _provenance.write(out, spec)
-    settings = build(parsed.Spec, dict(spec.method), "method")
+    settings = build(parsed.Spec, over(as_plain(parsed.Spec()), spec.method), "method")
 
     # Molecules to learn from, and others to validate on.
     unseen = dataclasses.replace(

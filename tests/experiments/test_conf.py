@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from studies import STUDIES, study_of
 
 from experiments import (
     _hydra,
@@ -32,8 +33,20 @@ COMMANDS = {
     "simulate": (simulate.SimulateSpec, None, ["out=D"]),
     "parsed_accuracy": (parsed_accuracy.AccuracySpec, None, ["out=D", "weights=W"]),
     "compare": (compare.CompareSpec, None, ["out=D"]),
+    **{name: (study_of(name)[1], None, ["out=D"]) for name in STUDIES},
 }
-GROUPS = {"method": "train", "optimizer": "train", "hardware": "train", "simulator": "simulate"}
+GROUPS = {
+    "method": "train",
+    "optimizer": "train",
+    "hardware": "train",
+    "data": "train",
+    "simulator": "simulate",
+}
+# What a layout of data needs beside its name.
+PLACES = {
+    "files": ("data.micrographs=M", "data.coordinates=C", "data.diameter=9"),
+    **{name: ("data.folder=F", "data.diameter=9") for name in ("empiar", "cryoppp", "relion")},
+}
 DEFAULTS = ("hardware=jit",)
 
 
@@ -50,7 +63,8 @@ def choice_of(path):
         command, *of_method = folder.parts[1:]
         chosen = (f"experiment={(*of_method, path.stem)[0]}",)
         return command, (*chosen, *(f"method={path.stem}" for _ in of_method)), ()
-    return GROUPS[folder.name], (f"{folder.name}={path.stem}",), (folder.name,)
+    needed = PLACES.get(path.stem, ()) if folder.name == "data" else ()
+    return GROUPS[folder.name], (f"{folder.name}={path.stem}", *needed), (folder.name,)
 
 
 def leaves(values, path=()):

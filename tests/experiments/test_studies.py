@@ -6,13 +6,13 @@ typed, are slow: the simulator is compiled for each of them.
 
 import csv
 import dataclasses
-import importlib
 import json
 import shutil
 
 import numpy as np
 import pytest
 from labelled_set import DIAMETER, write_labelled_set
+from studies import STUDIES, study_of
 
 from experiments import _hydra
 from experiments._deeppicker import recall_at
@@ -52,6 +52,10 @@ SIMULATED = {
 }
 
 
+def test_every_study_is_run_here():
+    assert {*ON_FILES, *SIMULATED, "deepem_training_size"} == set(STUDIES)
+
+
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
     folder = tmp_path_factory.mktemp("files")
@@ -59,15 +63,6 @@ def files(tmp_path_factory):
     lines = [f"field_{n}.mrc,{1e4 * (1.5 + n)}" for n in range(2)]
     (folder / "ctf.csv").write_text("\n".join(["rlnMicrographName,rlnDefocusU", *lines]) + "\n")
     return folder
-
-
-def study_of(name):
-    module = importlib.import_module(f"experiments.{name}")
-    return module, next(
-        value
-        for value in vars(module).values()
-        if isinstance(value, type) and value.__module__ == module.__name__
-    )
 
 
 def debug(name, out, *overrides):
