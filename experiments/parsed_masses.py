@@ -9,6 +9,12 @@ here, by Silverman's test, where the paper looks. Expected: one peak on a clean 
 and F1 at the cut near that of the mass that is best in hindsight. Sets: one molecule that no weights have seen, near
 200 angstrom (what the weights that ship serve), with and without contaminants. Writes table.csv, table.md and
 masses.png (its Fig. S4).
+
+Found (2026-11-20, the weights that ship): two peaks on both simulated sets, cut at 15.3 and 14.1 where few blobs
+lie, F1 0.745 of 0.746 and 0.781 of 0.790 that are possible: the cut costs nothing, and light false blobs come
+without contaminants too. Real beta-galactosidase has one peak and all 9825 blobs are kept, F1 0.766 of 0.804;
+apoferritin (125 angstrom) gives ten blobs in all, being too small for 15 angstrom a pixel. Four minutes on two busy
+cores; one GPU: an estimated minute.
 """
 
 import dataclasses
