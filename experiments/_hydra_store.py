@@ -93,7 +93,12 @@ def groups(command: Command) -> dict[str, dict[str, Node]]:
             nodes[path.stem] = _laid_over_its_own(path, own, Node({}, field))
         if nodes:
             found[field] = nodes
-    for group, folder in (("experiment", f"experiment/{command.name}"), ("launcher", "launcher")):
+    whole = {
+        "experiment": f"experiment/{command.name}",
+        "launcher": "launcher",
+        "sweeper": "sweeper",
+    }
+    for group, folder in whole.items():
         if paths := _files(folder):
             found[group] = {path.stem: Node(_read(path)) for path in paths}
     return found

@@ -106,7 +106,7 @@ def test_every_file_is_a_mapping_with_a_purpose(path):
 
 @pytest.mark.parametrize(
     "path",
-    [path for path in FILES if path.parent.name != "launcher"],
+    [path for path in FILES if path.parent.name not in ("launcher", "sweeper")],
     ids=lambda path: str(path.relative_to(CONF)),
 )
 def test_every_value_of_a_file_reaches_the_settings(path):
@@ -147,7 +147,7 @@ def test_a_debug_run_of_every_method_is_tiny(name):
 
 
 def test_jobs_run_one_after_another_unless_another_launcher_is_chosen():
-    assert composed("launcher=local") == composed()
+    assert composed("launcher=local", "sweeper=grid") == composed()
 
 
 def test_optimizer_choice_sets_every_stage():
