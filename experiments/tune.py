@@ -1,6 +1,6 @@
 """Search the settings of a training for the best value of one of its figures, with Optuna.
 
-    python -m experiments.tune out=tuned trials=30 train='method=unet training.max_steps=500' \\
+    python -m experiments.tune out=tuned trials=30 train='method=unet optimizer=adamw training.max_steps=500' \\
         space.optimizer.learning_rate='log(1e-4,1e-2)' space.optimizer.kind='choice(adam,adamw)'
     python -m experiments.tune out=tuned metric=metrics/average_precision train='method=unet' \\
         space.method.segmenter.batch_size='int(4,32)' evaluate='truth=labels' \\
