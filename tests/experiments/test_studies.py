@@ -16,8 +16,12 @@ from studies import STUDIES, study_of
 
 from experiments import _hydra
 from experiments._deeppicker import recall_at
-from experiments._study import Study, TrainedStudy
-from jaxpick.spec import SpecError
+from experiments._members import Member, over, training_of
+from experiments._study import Study, TrainedStudy, sets_of
+from experiments.domain_randomisation import CHANGES
+from jaxpick import methods
+from jaxpick.simulate.priors import Priors
+from jaxpick.spec import SpecError, as_plain, build
 
 # A study and its figures.
 ON_FILES = {
@@ -71,15 +75,18 @@ def debug(name, out, *overrides):
     return module, spec
 
 
-def on_files(name, out, files):
-    """Return the debug variant with files in place of what it would simulate."""
-    module, spec = debug(name, out)
-    own = {
+def own_files(files):
+    return {
         "micrographs": f"{files}/micrographs/*.mrc",
         "truth": f"{files}/labels/*.star",
         "diameter": DIAMETER,
     }
-    changes = {}
+
+
+def on_files(name, out, files):
+    """Return the debug variant with files in place of what it would simulate."""
+    module, spec = debug(name, out)
+    own, changes = own_files(files), {}
     if isinstance(spec, Study):
         changes["data"] = own
     if isinstance(spec, TrainedStudy):
@@ -107,6 +114,46 @@ def test_debug_variant_on_files(name, files, tmp_path):
     module, spec = on_files(name, tmp_path / "out", files)
     assert module.run(spec) == 0
     check_outputs(tmp_path / "out", ON_FILES[name])
+
+
+class AskedError(Exception):
+    """What a study would have measured."""
+
+
+@pytest.mark.parametrize(
+    ("name", "overrides"),
+    [
+        ("deepem_snr", ()),
+        ("domain_randomisation", (f"changes=[{','.join(CHANGES)}]",)),
+        ("domain_randomisation", ("method=parsed",)),
+        ("domain_randomisation", ("method=topaz",)),
+        ("simulator_realism", ("maps=none/*.mrc",)),
+        ("working_pixel", ()),
+    ],
+)
+def test_every_training_can_be_built(name, overrides, tmp_path, monkeypatch, files):
+    """At the real size, without a step of it; conditions differ, and in nothing but names otherwise."""
+    module, spec_type = study_of(name)
+    (tested,) = sets_of(own_files(files), {}, tmp_path)
+
+    def asked(spec, conditions):
+        raise AskedError(spec, conditions)
+
+    monkeypatch.setattr(module, "measure", asked)
+    monkeypatch.setattr(module, "sets_of", lambda *_: [tested])
+    monkeypatch.setattr(module, "find_maps", lambda _: [], raising=False)
+    with pytest.raises(AskedError) as caught:
+        module.run(_hydra.compose(spec_type, name, [f"out={tmp_path}", *overrides]))
+    spec, conditions = caught.value.args
+    built = []
+    for one in conditions:
+        member = Member(label=one.name, method=one.method, training=over(one.training, spec.train))
+        settings = training_of(member, tmp_path)
+        method = {key: value for key, value in settings.method.items() if key != "name"}
+        build(methods.get(one.method).Spec, method)
+        built.append(json.dumps(as_plain(settings), sort_keys=True))
+    differing = len(set(built)) == len(built) or name == "deepem_snr"  # whose micrographs differ
+    assert built and differing
 
 
 @pytest.mark.slow
@@ -168,11 +215,6 @@ def test_what_cannot_be_is_refused_before_anything_runs(name, override, path, tm
 
 
 def test_every_change_of_the_randomisation_changes_the_training():
-    from experiments._members import over
-    from experiments.domain_randomisation import CHANGES
-    from jaxpick.simulate.priors import Priors
-    from jaxpick.spec import as_plain, build
-
     for name, change in CHANGES.items():
         changed = build(Priors, over(as_plain(Priors()), change), name)
         assert (changed == Priors()) == (name == "nothing")
