@@ -20,7 +20,7 @@ from typing import Any, NoReturn, TypeVar
 from experiments import _commandline as commandline
 from experiments import _quoting as quoting
 from experiments._compiled import keep_compiled_programs
-from experiments._hydra_errors import USER_ERRORS, is_user_error, sentence
+from experiments._hydra_errors import USER_ERRORS, is_lost_job, is_user_error, sentence
 from experiments._hydra_store import Choices, Command, groups, store
 from experiments._termination import exit_status, launcher_hears, sigterm_raises
 from jaxpick.spec import SpecError, build
@@ -122,6 +122,10 @@ def _run(command: Command, arguments: list[str]) -> int:
     except JobFailedError as failure:
         return max([failure.status, *statuses])
     except Exception as error:
+        if not wants_traceback and is_lost_job(error):
+            told = str(error).splitlines()[0]
+            print(f"launcher: {told}; the same command goes on from here", file=sys.stderr)
+            return 1
         if wants_traceback or not is_user_error(error):
             raise
         print(sentence(error, command.known()), file=sys.stderr)

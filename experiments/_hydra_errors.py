@@ -18,6 +18,12 @@ def is_user_error(error: Exception) -> bool:
     return isinstance(error, (*USER_ERRORS, HydraException, OmegaConfBaseException))
 
 
+def is_lost_job(error: Exception) -> bool:
+    """Return whether an error tells of a job that a scheduler could not take or did not bring to an end."""
+    told = str(error)
+    return type(error).__module__.startswith("submitit") or "srun" in told or "sbatch" in told
+
+
 def sentence(error: Exception, known: Iterable[str]) -> str:
     """Say in one sentence what was wrong.
 
@@ -34,6 +40,8 @@ def sentence(error: Exception, known: Iterable[str]) -> str:
     )
     if absent:
         expected = ", ".join(absent[3].split())
+        if absent[1] == "hydra/launcher":
+            return f"launcher: {absent[2]} is not installed; pip install 'jaxpick[sweeps]'"
         return f"{absent[1]}={absent[2]}: no such choice; expected one of {expected}"
     ambiguous = re.match(r"Ambiguous value for argument '(.+?)=(.*?)' ", text)
     if ambiguous:
