@@ -141,10 +141,12 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _hydra_settings(name: str, arguments: list[str]) -> dict[str, Any]:
     out = next((a.partition("=")[2] for a in arguments if a.startswith("out=")), "sweeps/")
+    # out='FOLDER/${hydra:job.override_dirname}' names a job's folder by what was typed for it.
+    named = {"exclude_keys": ["out", "launcher", "sweeper", "hardware", "overwrite"]}
     literal = re.split(r"\$\{|,", out.strip("'\""))[0]
     return {
         "run": {"dir": "."},
         "sweep": {"dir": str(Path(literal + "_").parent), "subdir": "."},
         "output_subdir": None,
-        "job": {"name": name, "chdir": False},
+        "job": {"name": name, "chdir": False, "config": {"override_dirname": named}},
     }

@@ -155,6 +155,14 @@ def test_sweep_gives_each_job_its_folder_and_the_worst_status(type_command, tmp_
     assert [path.name for path in tmp_path.iterdir()] == ["D"]
 
 
+def test_jobs_can_be_named_by_what_was_typed_so_that_a_sweep_can_grow(type_command, tmp_path):
+    out = "out=D/${hydra:job.override_dirname}"
+    for seeds in ("1,2", "1,2,3"):
+        assert type_command("-m", out, "launcher=local", f"seed={seeds}", "inner.width=4")[0] == 0
+    seen = {path.parent.name for path in (tmp_path / "D").glob("*/seen.json")}
+    assert seen == {f"inner.width=4,seed={seed}" for seed in (1, 2, 3)}
+
+
 def test_a_failing_job_does_not_stop_a_sweep(type_command, tmp_path):
     status, output, _ = type_command("-m", "out=D/${hydra:job.num}", "fail=input,''", "seed=3")
     assert status == 2
