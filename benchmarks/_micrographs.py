@@ -16,7 +16,7 @@ from jaxpick.simulate.priors import PixelAngstrom, Priors, ScenePrior
 from jaxpick.simulate.render import simulate_micrograph
 from jaxpick.simulate.specimens import diameter_angstrom
 
-SIDE, COARSE = 4096, 1024
+SIDE = 4096
 FINE_ANGSTROM, COARSE_ANGSTROM = 1.05, 4.2
 DIAMETER_ANGSTROM = 180.0
 FINE_NOISE = 3.0
@@ -36,16 +36,16 @@ def simulator(largest_angstrom: float, coverage: float) -> tuple[Bank, Priors]:
     return make_bank(specimens, spec), with_room(priors, largest)
 
 
-def write_micrographs(folder: Path, count: int) -> Path:
-    """Write 4096 x 4096 float32 MRC files of 1.05 angstrom a pixel; return the folder."""
+def write_micrographs(folder: Path, count: int, side: int = SIDE) -> Path:
+    """Write square float32 MRC files of 1.05 angstrom a pixel; return the folder."""
     bank, priors = simulator(250.0, 0.25)
 
     @jax.jit
     def draw(key: jax.Array) -> jax.Array:
         scene, noise = jax.random.split(key)
-        image = simulate_micrograph(scene, priors, bank, (COARSE, COARSE), 1000, 64).image
-        fine = fourier_pad((image - jnp.mean(image)) / jnp.std(image), (SIDE, SIDE))
-        return fine + FINE_NOISE * jax.random.normal(noise, (SIDE, SIDE))
+        image = simulate_micrograph(scene, priors, bank, (side // 4, side // 4), 1000, 64).image
+        fine = fourier_pad((image - jnp.mean(image)) / jnp.std(image), (side, side))
+        return fine + FINE_NOISE * jax.random.normal(noise, (side, side))
 
     folder.mkdir(parents=True, exist_ok=True)
     for index in range(count):

@@ -38,7 +38,7 @@ class Timing:
 def repeated(call: Callable[[], Any], runs: int) -> Timing:
     """Run once to compile, then time what the device has finished."""
     jax.block_until_ready(call())
-    return Timing(tuple(_once(call) for _ in range(runs)))
+    return Timing(tuple(timed(call) for _ in range(runs)))
 
 
 def in_turn(
@@ -75,7 +75,8 @@ def process(command: Sequence[str], environment: Mapping[str, str] | None = None
     return Timing((seconds,), usage.ru_maxrss * KIBIBYTE)
 
 
-def _once(call: Callable[[], Any]) -> float:
+def timed(call: Callable[[], Any]) -> float:
+    """Return the seconds until the device has finished."""
     start = time.perf_counter()
     jax.block_until_ready(call())
     return time.perf_counter() - start
