@@ -10,6 +10,7 @@ from experiments._plot import COLORS, _f1_contours, _new_figure, save
 from experiments._study import Measured
 
 Row = Mapping[str, Any]
+MOST_TICKS = 8
 
 
 def by_condition(measured: Measured) -> dict[str, list[Sequence[Row]]]:
@@ -91,15 +92,16 @@ def against(
         ends = [middle - [min(v) for v in values], [max(v) for v in values] - middle]
         words = [str(group)] if by else []
         words += [ys[name]] if len(ys) > 1 or not by else []
-        color = COLORS[index % len(COLORS)]
-        axes.errorbar(places, middle, ends, marker="o", markersize=4, capsize=3, color=color)
+        color, error = COLORS[index % len(COLORS)], ends if np.any(ends) else None
+        axes.errorbar(places, middle, error, marker="o", markersize=4, capsize=3, color=color)
         axes.lines[-1].set_label(None)
         axes.plot([], [], color=color, marker="o", markersize=4, label=", ".join(words))
     if log:
         axes.set_xscale("log")
-        axes.set_xticks(sorted({row[x[0]] for row in rows}))
-        axes.set_xticklabels([f"{v:g}" for v in sorted({row[x[0]] for row in rows})])
         axes.minorticks_off()
+    ticks = sorted({row[x[0]] for row in rows})
+    if len(ticks) <= MOST_TICKS:
+        axes.set_xticks(ticks, [f"{float(f'{tick:.3g}'):g}" for tick in ticks])
     axes.set(ylim=(0, top), xlabel=x[1], ylabel="" if len(ys) > 1 else next(iter(ys.values())))
     _legend_below(axes)
     save(figure, path)
@@ -116,7 +118,8 @@ def bars(path: Path, rows: Sequence[Row], ys: Mapping[str, str], y_label: str = 
         at = [names.index(place) + (index - (len(ys) - 1) / 2) * width for place in places]
         middle = np.array([np.mean(v) for v in values])
         ends = [middle - [min(v) for v in values], [max(v) for v in values] - middle]
-        axes.bar(at, middle, width, yerr=ends, capsize=2, color=COLORS[index], label=label)
+        error = ends if np.any(ends) else None
+        axes.bar(at, middle, width, yerr=error, capsize=2, color=COLORS[index], label=label)
     axes.set_xticks(range(len(names)))
     axes.set_xticklabels([n.replace("_", " ") for n in names], rotation=25, ha="right", fontsize=9)
     axes.set_ylabel(y_label or ", ".join(ys.values()))
