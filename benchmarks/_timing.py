@@ -4,7 +4,7 @@ import dataclasses
 import os
 import statistics
 import subprocess
-import tempfile
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -12,6 +12,14 @@ from typing import Any
 import jax
 
 KIBIBYTE = 1024
+STARTER = """
+import os, sys, time
+start = time.perf_counter()
+child = os.posix_spawnp(sys.argv[1], sys.argv[1:], os.environ, file_actions=[(os.POSIX_SPAWN_DUP2, 2, 1)])
+_, status, usage = os.wait4(child, 0)
+print(time.perf_counter() - start, usage.ru_maxrss)
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,21 +66,19 @@ def ratios(ours: Timing, theirs: Timing) -> Timing:
 def process(command: Sequence[str], environment: Mapping[str, str] | None = None) -> Timing:
     """Time a whole process and its largest memory.
 
+    It is started by a small process, since a fork counts the memory of the one that it was forked from.
+
     Raises:
         RuntimeError: with the end of what it said, when it fails.
     """
-    with tempfile.TemporaryFile() as said:
-        start = time.perf_counter()
-        child = subprocess.Popen(
-            command, stdout=said, stderr=said, env={**os.environ, **(environment or {})}
-        )
-        _, status, usage = os.wait4(child.pid, 0)
-        seconds = time.perf_counter() - start
-        child.returncode = os.waitstatus_to_exitcode(status)
-        if child.returncode:
-            said.seek(0)
-            raise RuntimeError(f"{command[0]}: {said.read()[-400:].decode(errors='replace')}")
-    return Timing((seconds,), usage.ru_maxrss * KIBIBYTE)
+    starter = [sys.executable, "-S", "-c", STARTER, *command]
+    done = subprocess.run(
+        starter, capture_output=True, text=True, env={**os.environ, **(environment or {})}
+    )
+    if done.returncode:
+        raise RuntimeError(f"{command[0]}: {done.stderr[-400:]}")
+    seconds, peak = done.stdout.split()[-2:]
+    return Timing((float(seconds),), int(peak) * KIBIBYTE)
 
 
 def timed(call: Callable[[], Any]) -> float:
