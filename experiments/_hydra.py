@@ -109,6 +109,8 @@ def _run(command: Command, arguments: list[str]) -> int:
         if is_sweep:
             quoting.check_sweep(arguments, command.spec_type)
             command = _importable(command)
+        else:
+            quoting.check_single(arguments)
         store(command, arguments)
         sys.argv[1:] = quoting.as_hydra_reads(
             arguments, command.spec_type, command.choices, is_sweep

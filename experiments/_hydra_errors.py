@@ -41,7 +41,7 @@ def sentence(error: Exception, known: Iterable[str]) -> str:
     if absent:
         expected = ", ".join(absent[3].split())
         if absent[1] == "hydra/launcher":
-            return f"launcher: {absent[2]} is not installed; pip install 'jaxpick[sweeps]'"
+            return f"launcher: {absent[2]} is not installed; EXTRAS=sweeps sh setup.sh installs it"
         return f"{absent[1]}={absent[2]}: no such choice; expected one of {expected}"
     ambiguous = re.match(r"Ambiguous value for argument '(.+?)=(.*?)' ", text)
     if ambiguous:

@@ -98,6 +98,17 @@ def check_sweep(arguments: list[str], spec_type: type) -> None:
         )
 
 
+def check_single(arguments: list[str]) -> None:
+    """Refuse a launcher where nothing is launched.
+
+    Raises:
+        SpecError: naming it, and what it needs.
+    """
+    chosen = next((a for a in arguments if a.startswith("launcher=")), "launcher=local")
+    if chosen != "launcher=local" and "--cfg" not in arguments:
+        raise SpecError(f"{chosen}: launchers are for sweeps; give -m, with one value for one job")
+
+
 def _quote_argument(argument: str, kinds: Mapping[str, Any], is_sweep: bool) -> str:
     key, equals, value = argument.partition("=")
     kind = kinds.get(key.lstrip("+"))

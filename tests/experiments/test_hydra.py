@@ -112,6 +112,11 @@ def test_a_plain_setting_is_never_a_group(type_command):
         (("out=D", "fail=input"), "a.mrc: pixel size 0; expected a positive one, or give"),
         (("out=D", "fail=absent"), "nothing/here.mrc: No such file or directory"),
         (("out=D", "fail=full"), "D/picks.star: No space left on device"),
+        (("out=D", "launcher=slurm"), "launcher=slurm: launchers are for sweeps; give -m"),
+        (
+            ("-m", "out=D/${hydra:job.num}", "hydra/launcher=nope", "seed=1,2"),
+            "launcher: nope is not installed; EXTRAS=sweeps sh setup.sh installs it",
+        ),
         (("-m", "out=D", "seed=1,2"), "out: the jobs of a sweep would all write into 'D'; give"),
     ],
 )
