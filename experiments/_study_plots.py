@@ -122,6 +122,7 @@ def bars(path: Path, rows: Sequence[Row], ys: Mapping[str, str], y_label: str = 
         axes.bar(at, middle, width, yerr=error, capsize=2, color=COLORS[index], label=label)
     axes.set_xticks(range(len(names)))
     axes.set_xticklabels([n.replace("_", " ") for n in names], rotation=25, ha="right", fontsize=9)
+    axes.set_xlim(-0.6, len(names) - 0.4)
     axes.set_ylabel(y_label or ", ".join(ys.values()))
     if len(ys) > 1:
         _legend_below(axes, -0.3)
