@@ -22,6 +22,7 @@ from experiments import _quoting as quoting
 from experiments._compiled import keep_compiled_programs
 from experiments._hydra_errors import USER_ERRORS, is_lost_job, is_user_error, sentence
 from experiments._hydra_store import Choices, Command, groups, store
+from experiments._memory import keep_freed_memory
 from experiments._termination import exit_status, launcher_hears, sigterm_raises
 from jaxpick.spec import SpecError, build
 
@@ -69,6 +70,7 @@ def main(
         print(commandline.help_text(name, docstring, spec_type, options))
         sys.exit(0)
     keep_compiled_programs()
+    keep_freed_memory()
     sys.exit(_run(command, arguments))
 
 
@@ -81,17 +83,20 @@ def compose(
     """
     import hydra
     from hydra.core.config_store import ConfigStore
+    from hydra.core.global_hydra import GlobalHydra
 
     command = Command(name=name, spec_type=spec_type, run=lambda spec: None, choices=choices or {})
-    place = ConfigStore.instance()
-    before = dict(place.repo)
-    store(command, [])
+    place, running = ConfigStore.instance(), GlobalHydra.instance().hydra
+    stored = dict(place.repo)
+    GlobalHydra.instance().clear()
     try:
+        store(command, [])
         with hydra.initialize(version_base="1.3", config_path=None):
             typed = quoting.as_hydra_reads(overrides, spec_type, command.choices, is_sweep=False)
             return _build(spec_type, hydra.compose(name, typed))
     finally:
-        place.repo = before
+        place.repo = stored
+        GlobalHydra.instance().hydra = running
 
 
 def _run(command: Command, arguments: list[str]) -> int:

@@ -168,6 +168,22 @@ def test_jobs_can_be_named_by_what_was_typed_so_that_a_sweep_can_grow(type_comma
     assert seen == {f"inner.width=4,seed={seed}" for seed in (1, 2, 3)}
 
 
+def test_a_command_may_compose_another_within_its_jobs(type_command, tmp_path, monkeypatch):
+    """As a search does with trainings; the next job of the sweep is not touched by it."""
+    run = command.run
+
+    def composing(spec):
+        other = _hydra.compose(Command, "other", ["out=E", f"seed={10 + spec.seed}", "solver=sgd"])
+        assert (other.seed, other.solver) == (10 + spec.seed, Sgd())
+        return run(spec)
+
+    composing.__module__ = command.__name__
+    monkeypatch.setattr(command, "run", composing)
+    assert type_command("-m", "out=D/${hydra:job.num}", "seed=1,2", "solver=adam")[0] == 0
+    seen = [json.loads((tmp_path / "D" / str(n) / "seen.json").read_text()) for n in range(2)]
+    assert [(job["seed"], job["solver"]["kind"]) for job in seen] == [(1, "adam"), (2, "adam")]
+
+
 def test_a_failing_job_does_not_stop_a_sweep(type_command, tmp_path):
     status, output, _ = type_command("-m", "out=D/${hydra:job.num}", "fail=input,''", "seed=3")
     assert status == 2
