@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,9 @@ def ask(name: str, script: str, **settings: Any) -> Any | None:
     folder = environment(name)
     if folder is None:
         return None
-    command = [str(folder / "python"), str(HERE / script), json.dumps(settings)]
-    done = subprocess.run(command, capture_output=True, text=True)
+    command = [str(folder / "python"), str(HERE.resolve() / script), json.dumps(settings)]
+    with tempfile.TemporaryDirectory() as place:  # some write logs where they are started
+        done = subprocess.run(command, capture_output=True, text=True, cwd=place)
     if done.returncode:
         raise RuntimeError(f"{script}: {done.stderr[-600:]}")
     return json.loads(done.stdout.strip().splitlines()[-1])

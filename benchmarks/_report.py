@@ -8,6 +8,7 @@ from pathlib import Path
 
 from benchmarks import _machine
 from benchmarks._timing import Timing, ratios
+from experiments._memory import keep_freed_memory
 
 REPORT = Path(__file__).resolve().parents[1] / "BENCHMARKS.md"
 HEAD = """# Benchmarks
@@ -86,6 +87,7 @@ def main(measure: Callable[[int], Sequence[Row]], docstring: str, name: str) -> 
     parser.add_argument("--runs", type=int, default=5, help="timed runs of each figure")
     parser.add_argument("--only-print", action="store_true", help="leave BENCHMARKS.md as it is")
     options = parser.parse_args()
+    keep_freed_memory()  # as the commands do
     title, _, text = docstring.strip().partition("\n\n")
     machine = _machine.described()
     section = (

@@ -147,6 +147,7 @@ def _task(command: Command, statuses: list[int]) -> Callable[[Any], None]:
 
     def task(config: Any) -> None:
         keep_compiled_programs()  # a launcher may have started this process
+        keep_freed_memory()
         try:
             with launcher_hears():
                 status = command.run(_build(command.spec_type, config)) or 0

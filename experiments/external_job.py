@@ -32,6 +32,7 @@ from typing import NamedTuple
 from experiments import _hydra, pick
 from experiments._compiled import keep_compiled_programs
 from experiments._hydra_errors import is_user_error, sentence
+from experiments._memory import keep_freed_memory
 from experiments._termination import sigterm_raises
 from jaxpick.io import relion_job
 from jaxpick.io.output_names import stem
@@ -151,4 +152,5 @@ def _stops_when_asked(job: Path) -> Iterator[None]:
 
 if __name__ == "__main__":
     keep_compiled_programs()
+    keep_freed_memory()
     sys.exit(main(sys.argv[1:]))
