@@ -8,6 +8,7 @@ from jaxpick.io.files import InputError
 from jaxpick.spec import SpecError
 
 USER_ERRORS = (SpecError, InputError, OSError)
+NO_CHOICE = "Config group override must be a string or a list"
 
 
 def is_user_error(error: Exception) -> bool:
@@ -15,7 +16,8 @@ def is_user_error(error: Exception) -> bool:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    return isinstance(error, (*USER_ERRORS, HydraException, OmegaConfBaseException))
+    is_told = isinstance(error, (*USER_ERRORS, HydraException, OmegaConfBaseException))
+    return is_told or NO_CHOICE in str(error)
 
 
 def is_lost_job(error: Exception) -> bool:
@@ -43,6 +45,8 @@ def sentence(error: Exception, known: Iterable[str]) -> str:
         if absent[1] == "hydra/launcher":
             return f"launcher: {absent[2]} is not installed; EXTRAS=sweeps sh setup.sh installs it"
         return f"{absent[1]}={absent[2]}: no such choice; expected one of {expected}"
+    if NO_CHOICE in text:
+        return "a group of choices cannot be null; leave it out, or name one of those in --help"
     ambiguous = re.match(r"Ambiguous value for argument '(.+?)=(.*?)' ", text)
     if ambiguous:
         return f"{ambiguous[1]}: expected one value, got {ambiguous[2]!r}; -m sweeps over several"
