@@ -103,7 +103,7 @@ def test_a_plain_setting_is_never_a_group(type_command):
         (("out=D", "seed=1,2"), "seed: expected one value, got '1,2'; -m sweeps over several"),
         (("out=D", "inner.sizes=[1]"), "inner.sizes: expected 2 values, got 1"),
         (("out=D", "solver=lbfgs"), "solver=lbfgs: no such choice; expected one of adam, sgd"),
-        (("out=D", "launcher=null"), "launchers are for sweeps"),
+        (("out=D", "launcher=null"), "launcher=null: launchers are for sweeps"),
         (("-m", "out=D/${hydra:job.num}", "launcher=null"), "a group of choices cannot be null"),
         (("--out", "D"), "--out: no such option; settings are given as out=VALUE"),
         (("out=D", "--pixel-size=3"), "--pixel-size: no such option; settings are given as pixel_"),
