@@ -149,7 +149,12 @@ def labels_of(data: DataSet) -> dict[str, Any]:
     """Return a set as `train` takes it: micrographs with coordinates."""
     spec = data.spec
     require(not spec.invert, "learn.invert", spec.invert, "dark particles: none are inverted")
-    shared = {"diameter": data.diameter, "pixel_size": spec.pixel_size, "flip_y": spec.flip_y}
+    shared: dict[str, Any] = {
+        "diameter": data.diameter,
+        "pixel_size": spec.pixel_size,
+        "flip_y": spec.flip_y,
+        "scored": False,  # a truth's figure of merit says how visible a particle is
+    }
     if spec.folder is not None:
         place = {name: getattr(spec, name) for name in ("layout", "folder", "job", "micrographs")}
         return {**shared, **place, "coordinates": spec.truth}

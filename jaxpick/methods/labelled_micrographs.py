@@ -235,7 +235,7 @@ def _prepared(
         centre_yx_px=np.stack([y, x], axis=1),
         radius_px=0.5 * diameter / notes["pixel_angstrom"],
         usable=tuple(notes["usable"]),
-        score=picks.score,
+        score=picks.score if spec.scored else None,
         source=path,
         sha256=sha256,
         labels_sha256=labels_digest(picks.x, picks.y),

@@ -24,6 +24,7 @@ from jaxpick.methods.labelled_micrographs import (
 )
 from jaxpick.methods.labelled_spec import located
 from jaxpick.methods.labelled_splits import parts_of, split_sets, split_settings
+from jaxpick.parallel import is_first_host
 from jaxpick.preprocess.prepare import PreprocessSpec
 
 
@@ -77,7 +78,7 @@ def read_sets(
 
 def keep_split(out: Path, data: Any) -> None:
     """Write the split of labelled micrographs into the folder of a run; nothing for simulations."""
-    if isinstance(data, Labelled):
+    if isinstance(data, Labelled) and is_first_host():
         save_split(out, split_settings(data.spec, data.seed), data.files)
 
 

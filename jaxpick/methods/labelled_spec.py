@@ -24,6 +24,7 @@ class LabelledSetSpec:
     pixel_size: float | None = None
     format: str | None = None
     flip_y: bool | None = None
+    scored: bool = True
 
     def __post_init__(self) -> None:
         """Refuse a set without files."""
@@ -54,6 +55,8 @@ class LabelledSpec:
         particle_share: of the crops, so many lie about a particle, the others anywhere.
         most_labels: no more particles are learnt from, in equal shares of all sets: those of the
             highest scores where labels have some (earlier picks), else any. None for all.
+        scored: labels may be earlier picks, with scores that say how certain they are; False for
+            known particles, whatever their files say of them. A simulated folder's are known.
         more: further sets, of other molecules; all have equal shares of the examples.
     """
 
@@ -73,6 +76,7 @@ class LabelledSpec:
     crops_per_micrograph: int = _setting(256, "different crops of a micrograph in an epoch")
     particle_share: float = _setting(0.5, "crops about a particle; the others lie anywhere")
     most_labels: int | None = _setting(None, "particles learnt from, the best or any; null for all")
+    scored: bool = _setting(True, "scores of labels, if any, are those of picks")
     more: tuple[LabelledSetSpec, ...] = _setting((), "sets of other molecules, in equal shares")
 
     def __post_init__(self) -> None:
@@ -140,4 +144,5 @@ def located(spec: LabelledSpec) -> LabelledSpec:
         coordinates=found.coordinates,
         diameter=spec.diameter or found.diameter_angstrom,
         flip_y=found.flip_y if spec.flip_y is None else spec.flip_y,
+        scored=spec.scored and spec.layout != "simulated",
     )

@@ -2,12 +2,15 @@
 
 import dataclasses
 import json
+import os
+import shutil
 
 import numpy as np
 import pytest
 from labelled_set import DIAMETER, PIXEL, SHAPE, tiny, write_labelled_set
 
 from experiments import _hydra, compare, evaluate, pick, train
+from experiments._data_sets import SetSpec, prepare_set
 from jaxpick.io.coordinates import read_picks
 from jaxpick.io.files import InputError
 from jaxpick.spec import SpecError
@@ -149,3 +152,36 @@ def test_the_same_word_is_a_choice_in_every_command():
     assert composed(pick.PickSpec, "pick", *choice, "diameter=9").data.layout == "empiar"
     compared = composed(compare.CompareSpec, "compare", *choice, "data.diameter=9").data
     assert compared == {"layout": "empiar", "folder": "F", "diameter": 9}
+
+
+def test_kept_results_of_a_comparison_depend_on_the_bytes_of_its_files(project, tmp_path):
+    """A micrograph of the same size and time with other pixels is another one."""
+    folder = tmp_path / "copy"
+    shutil.copytree(project, folder)
+    spec = SetSpec(layout="cryoppp", folder=str(folder), diameter=DIAMETER)
+    before = prepare_set("one", spec, tmp_path).fingerprint()
+    path = folder / "micrographs" / "field_1.mrc"
+    status, raw = path.stat(), path.read_bytes()
+    path.write_bytes(raw[:-4] + np.float32(7.5).tobytes())
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert prepare_set("one", spec, tmp_path).fingerprint() != before
+    path.write_bytes(raw)
+    assert prepare_set("one", spec, tmp_path).fingerprint() == before
+
+
+@pytest.mark.real_data
+def test_published_picks_are_scored_through_cryoppps_layout(data, tmp_path):
+    """crYOLO on beta-galactosidase: F1 0.85 to 0.90 against CryoPPP's labels (0.90 over all 20)."""
+    folder = tmp_path / "10017"
+    tables = folder / "ground_truth" / "particle_coordinates"
+    tables.mkdir(parents=True)
+    (folder / "micrographs").symlink_to(data / "micrographs" / "empiar_10017")
+    for path in (data / "coordinates" / "empiar_10017").glob("*.csv"):
+        rows = [f"{row},107" for row in path.read_text().split()[1:]]
+        text = "\n".join(["X-Coordinate,Y-Coordinate,Diameter", *rows, ""])
+        (tables / path.name).write_text(text)
+    picks = data / "coordinates" / "empiar_10017" / "other" / "peer_REPIC_crYOLO"
+    given = (f"picks={picks}", "data=cryoppp", f"data.folder={folder}", "diameter=190")
+    more = ("pixel_size=1.77", "margin_px=131", "missing_picks=leave_out", f"out={tmp_path / 'o'}")
+    evaluate.run(composed(evaluate.EvaluateExperimentSpec, "evaluate", *given, *more))
+    assert 0.85 < settings(tmp_path / "o")["f1"] < 0.95

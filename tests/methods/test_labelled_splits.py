@@ -248,3 +248,27 @@ def test_a_working_image_without_its_notes_is_made_anew(folder, tmp_path):
         notes.unlink()
     again = read(folder, tmp_path)
     assert [m.usable for m in again.train] == [m.usable for m in first.train]
+
+
+def test_the_truth_of_a_simulated_folder_is_no_picks(tmp_path):
+    """Its figure of merit says how visible a particle is: any are learnt from, none is a mistake."""
+    folder = tmp_path / "set"
+    write_set(folder, 2)
+    truth = [
+        dataclasses.replace(p, micrograph=f"micrographs/{p.micrograph}", score=np.arange(5.0))
+        for name in ("set_0", "set_1")
+        for p in read_picks(folder / "labels" / f"{name}.star")
+    ]
+    write_picks(
+        [dataclasses.replace(p, micrograph=f"{p.micrograph}.mrc") for p in truth],
+        folder / "particles.star",
+    )
+    spec = LabelledSpec(layout="simulated", folder=str(folder), diameter=100.0, most_labels=4)
+    data = read_sets(spec, WORKING, tmp_path / "cache", 0, lambda line: None)
+    both = (*data.train, *data.validation)
+    assert sum(len(m.learnt_yx_px) for m in both) == 4
+    assert [len(m.centre_yx_px) for m in both] == [5, 5]
+    files = dataclasses.replace(spec, layout=None, folder=None, **setting(folder))
+    picked = dataclasses.replace(files, coordinates=str(folder / "particles.star"))
+    taken = read_sets(picked, WORKING, tmp_path / "cache", 0, lambda line: None)
+    assert sum(len(m.centre_yx_px) for m in (*taken.train, *taken.validation)) == 4
