@@ -77,11 +77,12 @@ def test_a_request_to_stop_ends_both_at_the_same_step(tmp_path):
     """SIGTERM to one of them: both save, and the resumed run has the figures of an uninterrupted one."""
     assert finish(start(tmp_path / "one", 1)) == [0]
     processes = start(tmp_path / "two", 2)
-    while not (tmp_path / "two" / "checkpoints" / "simulated").is_dir():
+    while not any((tmp_path / "two" / "checkpoints").glob("simulated/[0-9]*")):
         time.sleep(0.01)
         assert processes[0].poll() is None
     processes[1].send_signal(signal.SIGTERM)
-    finish(processes)
+    assert 0 not in finish(processes)
+    assert len(rows(tmp_path / "two")) < len(rows(tmp_path / "one"))
     assert finish(start(tmp_path / "two", 2)) == [0, 0]
     one, two = rows(tmp_path / "one"), rows(tmp_path / "two")
     for ours, theirs in zip(two, one, strict=True):

@@ -28,7 +28,11 @@ def completed(line):
     [
         ("experiments.tra", ["experiments.train"]),
         ("experiments.train launcher=s", ["slurm"]),
-        ("experiments.train out=D training.log", ["training.log_every="]),
+        pytest.param(
+            "experiments.train out=D training.log",
+            ["training.log_every="],
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_tab_offers_commands_choices_and_settings(words, offered):

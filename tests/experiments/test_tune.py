@@ -76,6 +76,7 @@ def test_a_search_that_was_killed_goes_on_as_if_it_had_not(bowl, tmp_path, monke
         tune.run(composed(cut, RATE, "trials=8", "train=seed=1", "seed=2"))
 
 
+@pytest.mark.slow
 def test_trials_train_and_one_that_diverges_is_told(tmp_path, monkeypatch, capsys):
     """The command itself, on labelled micrographs; the third trial has no loss."""
     write_labelled_set(tmp_path / "files")
