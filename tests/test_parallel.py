@@ -122,7 +122,7 @@ def test_a_single_process_provides_all_rows_and_joins_nobody(monkeypatch):
 def test_processes_that_nobody_asked_for_are_refused_and_the_other_way_round(monkeypatch):
     """Two processes of one training, each alone, would write into one folder."""
     monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "2")
-    with pytest.raises(SpecError, match="hardware.multihost: expected hardware=multihost to"):
+    with pytest.raises(SpecError, match=r"hardware\.multihost: expected hardware=multihost to"):
         start_hosts(is_multihost=False)
     monkeypatch.delenv("SLURM_STEP_NUM_TASKS")
     monkeypatch.setenv("JAX_COORDINATOR_ADDRESS", "localhost:1")
