@@ -11,7 +11,10 @@ molecule stands for KLH, and the micrographs tested on are others of the same mo
 the labelled micrographs only validate and come on top of the number. Expected: the curve of 100 lies below, the
 others together. Writes table.csv, table.md, curves.png (its Fig. 4) and a folder for each number.
 
-Two cores: an estimated hour for the four at the default size. One GPU: an estimated ten minutes.
+Found (2026-11-20, 3000 steps in place of 6000, one seed): average precision 0.948 with 100 particles, 0.966, 0.965
+and 0.968 with 400, 800 and 1200, best F1 0.926 and 0.958, 0.959, 0.961: the claim holds, though 100 do not fall far
+behind on a simulated molecule. Ten minutes on two busy cores with those steps, an estimated twenty with the default.
+One GPU: an estimated five.
 """
 
 import dataclasses
