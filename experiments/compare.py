@@ -3,6 +3,7 @@
     python -m experiments.compare out=comparison
     python -m experiments.compare out=own methods=[unet,log,parsed] weights.parsed=runs/parsed/weights \\
         data.micrographs='data/*.mrc' data.truth=labels/ data.diameter=180
+    python -m experiments.compare out=own data=cryoppp data.folder=10017 data.diameter=190
     python -m experiments.compare out=proteins experiment=proteins pick.log.threshold=0.5
 
 Each method picks with the weights that ship, with those given, or with some trained here

@@ -4,13 +4,15 @@
     python -m experiments.train method=parsed out=runs/parsed seed=1 specimens.num_phantoms=200
     python -m experiments.train out=runs/own data.micrographs='job/*.mrc' \\
         data.coordinates='picked/*.star' data.diameter=180 experiment=finetune
+    python -m experiments.train out=runs/own data=relion data.folder=project data.diameter=180
     python -m experiments.train -m out='runs/rates/${hydra:job.num}' optimizer=adamw \\
         optimizer.learning_rate=0.001,0.003
 
 Simulated particles are procedural phantoms unless structures, maps or a saved bank of views are
 given; what micrographs look like is under method.field.priors, as in
 method.field.priors.microscope.dose_e_per_angstrom2=[20,40]. Labelled micrographs are matched with
-their coordinates by name and split by micrograph. With weights=FOLDER (or weights=shipped) training
+their coordinates by name and split by micrograph. data=empiar, cryoppp, relion or simulated finds
+both in data.folder. With weights=FOLDER (or weights=shipped) training
 starts from those. Writes checkpoints/ (best and last), weights/ (portable; give them to `pick
 weights=`), metrics.csv with its curves.png, and train.json, and keeps the bank of views or the
 working images beside them. The same command goes on from the last checkpoint after an interruption, and
