@@ -9,7 +9,9 @@ lower rate (`rate_relu`; a rate of 1 as the paper's makes it diverge or die), an
 network. Same boxes, same order, same number of steps. Writes table.csv, table.md, curves.png (precision and recall)
 and learning.png (loss and accuracy against steps).
 
-Two cores: an estimated twenty minutes. One GPU: an estimated five.
+Found (2026-11-20, 3000 steps in place of 6000, one seed): no cost. Average precision 0.962 with sigmoids and 0.929
+rectified, best F1 0.955 and 0.950; losses fall alike, within 300 steps. Four minutes on two busy cores with those
+steps, an estimated seven with the default. One GPU: an estimated two.
 """
 
 import csv

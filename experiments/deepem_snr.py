@@ -12,7 +12,7 @@ noise, in pixels of the micrograph, is the ratio: it depends on the pixel (4 ang
 its own), so the order of the curves is the claim that can be tested, not their heights. Writes table.csv, table.md
 and curves.png (its Fig. 6).
 
-Two cores: an estimated hour for the three at the default size. One GPU: an estimated ten minutes.
+Two cores: an estimated twenty minutes for the three at the default size. One GPU: an estimated five.
 """
 
 import dataclasses
