@@ -15,6 +15,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from jaxpick.numerics.memory import computed_once
 from jaxpick.pytrees import pytree
+from jaxpick.simulate.contaminant_ranges import ContaminantRanges
 from jaxpick.simulate.draws import coin, units
 from jaxpick.simulate.frozen_contaminants import (
     add_ethane,
@@ -45,7 +46,8 @@ from jaxpick.typing import RandomKey
 # Instances of slots (aggregated, broken, small) are numbered above those that are painted.
 FIRST_SLOT_INSTANCE = len(CLASSES) * INSTANCES_PER_CLASS
 # Probabilities, and what is painted with them.
-Painters = tuple[tuple[float, Callable[[RandomKey, Planes, Site], Planes]], ...]
+Paint = Callable[[RandomKey, Planes, Site, ContaminantRanges], Planes]
+Painters = tuple[tuple[float, Paint], ...]
 
 
 def draw_contaminants(
@@ -60,7 +62,7 @@ def draw_contaminants(
 
     Args:
         key: of this field.
-        prior: probabilities.
+        prior: probabilities, sizes and numbers.
         shape: (y, x) of the field.
         site: what sizes are measured against.
         is_dirty: contaminants are allowed.
@@ -73,7 +75,7 @@ def draw_contaminants(
         planes = _add_surroundings(jax.random.fold_in(key, 1), prior, planes, site, clumps)
     # Two lists, each with keys of its own: what is drawn of one does not depend on the other.
     for part, painters in ((jax.random.fold_in(key, 2), _haze(prior)), (key, _painters(prior))):
-        planes = _paint_some(part, prior.amount * is_dirty, painters, planes, site)
+        planes = _paint_some(part, prior.amount * is_dirty, painters, planes, site, prior.ranges)
     return planes
 
 
@@ -83,6 +85,7 @@ def _paint_some(
     painters: Painters,
     planes: Planes,
     site: Site,
+    ranges: ContaminantRanges,
 ) -> Planes:
     """Let each painter paint with its probability times `amount`."""
     if not painters:
@@ -92,7 +95,7 @@ def _paint_some(
     for i, (probability, _) in enumerate(painters):
         planes = jax.lax.cond(
             coin(u[i], jnp.minimum(probability * amount, 1.0)),
-            lambda planes, i=i: painters[i][1](paint_keys[i], planes, site),
+            lambda planes, i=i: painters[i][1](paint_keys[i], planes, site, ranges),
             lambda planes: planes,
             planes,
         )
@@ -107,7 +110,7 @@ def _add_surroundings(
     is_there = jnp.any(clumps.valid)
     planes = jax.lax.cond(
         is_there & coin(units(coin_key, 1)[0], prior.aggregate_fog),
-        lambda planes: add_aggregate_fog(fog_key, planes, site, clumps),
+        lambda planes: add_aggregate_fog(fog_key, planes, site, prior.ranges, clumps),
         lambda planes: planes,
         planes,
     )
@@ -125,8 +128,8 @@ def _haze(prior: ContaminantsPrior) -> Painters:
 def _painters(prior: ContaminantsPrior) -> Painters:
     """Return each painter with its probability; later ones cover earlier ones."""
 
-    def add_film(key: RandomKey, planes: Planes, site: Site) -> Planes:
-        return add_support(key, planes, site, prior.carbon_is_gold)
+    def add_film(key: RandomKey, planes: Planes, site: Site, ranges: ContaminantRanges) -> Planes:
+        return add_support(key, planes, site, ranges, prior.carbon_is_gold)
 
     painters = (
         (prior.denatured, add_denatured),

@@ -7,12 +7,20 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxpick.simulate import placement
-from jaxpick.simulate.draws import coin, log_uniform, pick, uniform, unit_arrays, units
+from jaxpick.simulate.draws import (
+    coin,
+    log_number,
+    log_uniform,
+    number,
+    pick,
+    uniform,
+    unit_arrays,
+    units,
+)
 from jaxpick.simulate.roles import AGGREGATE, LATTICE, SMALL
 from jaxpick.simulate.slots import Room, Slots, make_slots
 from jaxpick.typing import RandomKey
 
-MEMBERS_PER_AGGREGATE = 16
 LEAST_LATTICE = 9
 
 
@@ -31,27 +39,29 @@ def draw_clumps(key: RandomKey, room: Room, capacity: int) -> Slots:
 
 
 def _draw_aggregates(key: RandomKey, room: Room, capacity: int) -> Slots:
-    """Draw clumps of touching copies of the target's species."""
-    most = max(1, capacity // MEMBERS_PER_AGGREGATE)
-    size = capacity // most
+    """Draw clumps of touching copies of the target's species; the last is cut short by the slots."""
+    ranges = room.priors.contaminants.ranges
+    most = min(ranges.num_aggregates[1], max(1, capacity // ranges.aggregate_members[0]))
     scalars, for_sizes, for_starts, for_members, for_species = unit_arrays(
-        key, (2,), (most,), (most, 2), (most, size, 3), (capacity,)
+        key, (2,), (most,), (most, 2), (capacity, 3), (capacity,)
     )
-    number = jnp.floor(1 + most * scalars[0])
-    number *= coin(scalars[1], room.amount * room.priors.contaminants.aggregates)
-    fewest = min(3, size)
-    members = jnp.floor(fewest + (size + 1 - fewest) * for_sizes)
-    steps = room.target_px * uniform(for_members[..., 0], (0.5, 0.95))
-    starts = placement.uniform_points(for_starts, room.field_yx_px)
-    points = jax.vmap(placement.grow_aggregate)(for_members[..., 1:], starts, steps)
-    used = jnp.arange(size)[None, :] < members[:, None]
-    used &= jnp.arange(most)[:, None] < number
-    rest = capacity - most * size
-    points = jnp.pad(points.reshape(-1, 2), ((0, rest), (0, 0)))
+    sizes = log_number(for_sizes, ranges.aggregate_members)
+    ends = jnp.cumsum(sizes)
+    slot = jnp.arange(capacity)
+    owner = jnp.minimum(jnp.searchsorted(ends, slot, side="right"), most - 1)
+    first = (ends - sizes)[owner]
+    steps = room.target_px * uniform(for_members[:, 0], (0.5, 0.95))
+    starts = placement.uniform_points(for_starts, room.field_yx_px)[owner]
+    points = placement.grow_aggregates(for_members[:, 1:], first, starts, steps)
+    used = number(scalars[0], (min(ranges.num_aggregates[0], most), most))
+    is_full = jnp.minimum(ends, capacity) - (ends - sizes) >= ranges.aggregate_members[0]
+    valid = (slot < ends[-1]) & (owner < used) & (is_full[owner] | (owner == 0))
+    valid &= coin(scalars[1], room.amount * room.priors.contaminants.aggregates)
     slots = make_slots(room, points, pick(for_species, room.drawn.weights), jnp.ones((capacity,)))
-    slots["valid"] = jnp.pad(used.reshape(-1), (0, rest))
-    slots["valid"] &= placement.inside(points, room.field_yx_px)
-    return slots | {"role": jnp.full((capacity,), AGGREGATE, jnp.int32)}
+    return slots | {
+        "valid": valid & placement.inside(points, room.field_yx_px),
+        "role": jnp.full((capacity,), AGGREGATE, jnp.int32),
+    }
 
 
 def _draw_lattice(key: RandomKey, room: Room, capacity: int) -> Slots:
@@ -69,10 +79,10 @@ def _draw_lattice(key: RandomKey, room: Room, capacity: int) -> Slots:
     nearest = jnp.argsort(jnp.sum(sites**2, axis=-1), stable=True)[:capacity]
     place = jnp.stack([u[4], u[5]]) * jnp.asarray(room.field_yx_px, jnp.float32)
     points = sites[nearest] + place[None, :]
-    number = jnp.floor(log_uniform(u[6], (float(LEAST_LATTICE), capacity + 0.99)))
+    size = log_number(u[6], (LEAST_LATTICE, capacity))
     species = jnp.full((capacity,), room.drawn.target, jnp.int32)
     slots = make_slots(room, points, species, jnp.ones((capacity,)))
-    valid = jnp.arange(capacity) < number
+    valid = jnp.arange(capacity) < size
     return slots | {
         "valid": valid & placement.inside(points, room.field_yx_px),
         "role": jnp.full((capacity,), LATTICE, jnp.int32),
@@ -96,14 +106,14 @@ def draw_small(key: RandomKey, room: Room, capacity: int, num_particles: Float[A
     """
     scalars, u = unit_arrays(key, (2,), (capacity, 4))
     prior, bank = room.priors.contaminants, room.bank
-    number = log_uniform(scalars[0], prior.small_per_target) * jnp.maximum(num_particles, 5.0)
-    number *= coin(scalars[1], room.amount * prior.small_proteins)
+    wanted = log_uniform(scalars[0], prior.small_per_target) * jnp.maximum(num_particles, 5.0)
+    wanted *= coin(scalars[1], room.amount * prior.small_proteins)
     points = placement.uniform_points(u[:, :2], room.field_yx_px)
     species = pick(u[:, 2], bank.is_intact.astype(jnp.float32))
     largest = 0.5 * bank.diameter_angstrom[room.drawn.target]
     shrink = largest * uniform(u[:, 3], (0.5, 1.0)) / bank.diameter_angstrom[species]
     slots = make_slots(room, points, species, jnp.minimum(1.0, shrink))
     return slots | {
-        "valid": jnp.arange(capacity) < number,
+        "valid": jnp.arange(capacity) < wanted,
         "role": jnp.full((capacity,), SMALL, jnp.int32),
     }

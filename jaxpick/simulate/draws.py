@@ -46,6 +46,18 @@ def log_uniform(
     return jnp.exp(low + (high - low) * u)
 
 
+def number(u: Float[Array, "*shape"], count: tuple[int, int]) -> Int[Array, "*shape"]:
+    """Map u to a whole number from the fewest to the most, both included, all equally likely."""
+    return (count[0] + jnp.floor((count[1] + 1 - count[0]) * u)).astype(jnp.int32)
+
+
+def log_number(u: Float[Array, "*shape"], count: tuple[int, int]) -> Int[Array, "*shape"]:
+    """Map u to a whole number from the fewest to the most, uniformly in the logarithm."""
+    drawn = jnp.floor(log_uniform(u, (float(count[0]), count[1] + 1.0))).astype(jnp.int32)
+    # Rounding of the logarithm can reach beyond the ends.
+    return jnp.clip(drawn, count[0], count[1])
+
+
 def standard_normal(u: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """Map u to a normal deviate of mean 0 and variance 1."""
     return jax.scipy.special.ndtri(jnp.clip(u, 1e-7, 1.0 - 1e-7))

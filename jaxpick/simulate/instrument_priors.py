@@ -118,8 +118,8 @@ class DetectorPrior:
     law itself, at twenty times the cost; about 30 is where its skew begins to show.
     """
 
-    gain_residue: Range = (0.001, 0.008)
-    gain_seam: Range = (0.0, 0.005)
+    gain_residue: Range = (0.002, 0.02)
+    gain_seam: Range = (0.002, 0.01)
     gain_probability: float = 0.3
     hot_pixel_fraction: Range = (1e-6, 1e-4)
     hot_pixel_sigma: Range = (5.0, 50.0)

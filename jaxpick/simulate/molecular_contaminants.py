@@ -5,24 +5,33 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxpick.physics.constants import PROTEIN_EXCESS_POTENTIAL_VOLT
-from jaxpick.simulate.draws import coin, log_uniform, standard_normal, uniform, unit_arrays, units
+from jaxpick.simulate.contaminant_ranges import ContaminantRanges
+from jaxpick.simulate.draws import (
+    coin,
+    log_uniform,
+    number,
+    standard_normal,
+    uniform,
+    unit_arrays,
+    units,
+)
 from jaxpick.simulate.frozen_contaminants import rough_field
 from jaxpick.simulate.planes import Planes, Site, coarse_grid_angstrom, paint, refine, size_of
 from jaxpick.typing import Image, RandomKey
 
 FINE = 2
 COARSE = 4
-MAX_FILAMENTS = 3
 SEGMENTS = 48
-MAX_VESICLES = 3
+# Thickness of a leaflet of head groups.
+LEAFLET_ANGSTROM = 10.0
 
 
-def add_denatured(key: RandomKey, planes: Planes, site: Site) -> Planes:
+def add_denatured(key: RandomKey, planes: Planes, site: Site, ranges: ContaminantRanges) -> Planes:
     """Add the network of unfolded protein at the air-water interface: ridges, in patches."""
     unit_key, ridge_key, patch_key = jax.random.split(key, 3)
     for_length, for_area, for_thickness = units(unit_key, 3)
     shape = size_of(planes.label)
-    length = log_uniform(for_length, (30.0, 120.0))
+    length = log_uniform(for_length, ranges.denatured_length_angstrom)
     length = jnp.minimum(length, 0.6 * site.diameter_angstrom)
     ridges = 1.0 - jnp.abs(rough_field(ridge_key, shape, FINE, length, site)) / 0.35
     patch_length = 0.2 * site.field_angstrom
@@ -30,28 +39,27 @@ def add_denatured(key: RandomKey, planes: Planes, site: Site) -> Planes:
         for_area, (-1.0, 1.2)
     )
     share = jax.nn.sigmoid(4.0 * refine(patches, COARSE, shape))
-    thickness = uniform(for_thickness, (10.0, 40.0))
+    thickness = uniform(for_thickness, ranges.denatured_thickness_angstrom)
     profile = jnp.maximum(refine(ridges, FINE, shape), 0.0) * share
     potential = PROTEIN_EXCESS_POTENTIAL_VOLT * thickness * profile
     return paint(planes, "denatured", potential, jnp.zeros_like(potential), profile > 0.25)
 
 
-def add_filaments(key: RandomKey, planes: Planes, site: Site) -> Planes:
-    """Add one to `MAX_FILAMENTS` of one kind: worm-like chains, solid or hollow in cross-section."""
-    scalars, u = unit_arrays(key, (4,), (MAX_FILAMENTS, SEGMENTS + 3))
+def add_filaments(key: RandomKey, planes: Planes, site: Site, ranges: ContaminantRanges) -> Planes:
+    """Add some filaments of one kind: worm-like chains, solid or hollow in cross-section."""
+    scalars, u = unit_arrays(key, (4,), (ranges.num_filaments[1], SEGMENTS + 3))
     for_number, for_width, for_stiffness, for_hollow = scalars
-    number = jnp.floor(1 + MAX_FILAMENTS * for_number).astype(jnp.int32)
-    width = log_uniform(for_width, (20.0, 250.0))
+    width = log_uniform(for_width, ranges.filament_width_angstrom)
     width = jnp.minimum(width, 0.8 * site.diameter_angstrom)
     # Thin chains (DNA) are floppy, thick ones (actin, microtubules, amyloid) stiff.
-    persistence = width * log_uniform(for_stiffness, (25.0, 400.0))
+    persistence = width * log_uniform(for_stiffness, ranges.filament_persistence)
     hollow = jnp.where(coin(for_hollow, 0.3), 0.6, 0.0)
 
     def add(index: Array, planes: Planes) -> Planes:
         distance = _chain_distance(u[index], size_of(planes.label), persistence, site)
         return _add_tube(planes, distance, 0.5 * width, hollow, index)
 
-    return jax.lax.fori_loop(0, number, add, planes)
+    return jax.lax.fori_loop(0, number(for_number, ranges.num_filaments), add, planes)
 
 
 def _chain_distance(
@@ -86,15 +94,14 @@ def _add_tube(
     return paint(planes, "filament", potential, jnp.zeros_like(potential), distance < radius, index)
 
 
-def add_vesicles(key: RandomKey, planes: Planes, site: Site) -> Planes:
-    """Add one to `MAX_VESICLES` closed bilayers, slightly oval: dense leaflets, light core."""
-    (for_number,), drawn = unit_arrays(key, (1,), (MAX_VESICLES, 6))
-    number = jnp.floor(1 + MAX_VESICLES * for_number).astype(jnp.int32)
+def add_vesicles(key: RandomKey, planes: Planes, site: Site, ranges: ContaminantRanges) -> Planes:
+    """Add some closed bilayers, slightly oval: dense leaflets, light core."""
+    (for_number,), drawn = unit_arrays(key, (1,), (ranges.num_vesicles[1], 7))
     y, x = coarse_grid_angstrom(size_of(planes.label), 1, site.pixel_angstrom)
 
     def add(index: Array, planes: Planes) -> Planes:
         u = drawn[index]
-        radius = 0.5 * log_uniform(u[0], (200.0, 3000.0))
+        radius = 0.5 * log_uniform(u[0], ranges.vesicle_diameter_angstrom)
         radius = jnp.clip(radius, 60.0, 0.35 * site.field_angstrom)
         centre = (u[1:3] - 0.5) * site.field_angstrom
         angle, oval = jnp.pi * u[3], uniform(u[4], (1.0, 1.25))
@@ -102,19 +109,27 @@ def add_vesicles(key: RandomKey, planes: Planes, site: Site) -> Planes:
         along = jnp.cos(angle) * dx + jnp.sin(angle) * dy
         across = oval * (jnp.cos(angle) * dy - jnp.sin(angle) * dx)
         distance = jnp.hypot(along, across)
-        return _add_bilayer(planes, distance, radius, uniform(u[5], (2.0, 5.0)), index)
+        apart = uniform(u[6], ranges.bilayer_angstrom)
+        return _add_bilayer(planes, distance, radius, apart, uniform(u[5], (2.0, 5.0)), index)
 
-    return jax.lax.fori_loop(0, number, add, planes)
+    return jax.lax.fori_loop(0, number(for_number, ranges.num_vesicles), add, planes)
 
 
 def _add_bilayer(
-    planes: Planes, distance: Image, radius: Array, head_volt: Array, index: Array
+    planes: Planes,
+    distance: Image,
+    radius: Array,
+    apart: Array,
+    head_volt: Array,
+    index: Array,
 ) -> Planes:
-    outer = _chord(radius + 22.0, distance) - _chord(radius + 12.0, distance)
-    inner = _chord(radius - 12.0, distance) - _chord(radius - 22.0, distance)
-    tails = _chord(radius + 12.0, distance) - _chord(radius - 12.0, distance)
+    """Add one whose leaflets' middles are `apart`, on both sides of `radius`."""
+    near, far = 0.5 * (apart - LEAFLET_ANGSTROM), 0.5 * (apart + LEAFLET_ANGSTROM)
+    outer = _chord(radius + far, distance) - _chord(radius + near, distance)
+    inner = _chord(radius - near, distance) - _chord(radius - far, distance)
+    tails = _chord(radius + near, distance) - _chord(radius - near, distance)
     potential = head_volt * (outer + inner) - 0.5 * tails
-    mask = distance < radius + 22.0
+    mask = distance < radius + far
     return paint(planes, "vesicle", potential, jnp.zeros_like(potential), mask, index)
 
 

@@ -154,17 +154,26 @@ def inside(
     return jnp.all((points_yx_px >= 0) & (points_yx_px <= extent[None, :] - 1), axis=-1)
 
 
-def grow_aggregate(
-    u: Float[Array, "member 2"], start_yx_px: Float[Array, "2"], step_px: Float[Array, " member"]
+def grow_aggregates(
+    u: Float[Array, "member 2"],
+    first: Int[Array, " member"],
+    start_yx_px: Float[Array, "member 2"],
+    step_px: Float[Array, " member"],
 ) -> Float[Array, "member 2"]:
-    """Grow a cluster by contact: each member sits at its step from a random earlier one."""
-    num = step_px.shape[0]
-    parent = jnp.floor(u[:, 0] * jnp.arange(num)).astype(jnp.int32)
+    """Grow clusters by contact: each member sits at its step from a random earlier one of its own.
+
+    Args:
+        u: numbers on [0, 1), for the one it touches and for the direction.
+        first: index of the first member of each one's cluster, which lies at the start.
+        start_yx_px: of each one's cluster.
+        step_px: between the centres of a member and the one it touches.
+    """
+    index = jnp.arange(first.shape[0])
+    parent = first + jnp.floor(u[:, 0] * (index - first)).astype(first.dtype)
     angle = 2.0 * jnp.pi * u[:, 1]
     step = step_px[:, None] * jnp.stack([jnp.sin(angle), jnp.cos(angle)], axis=-1)
-
-    def attach(i: Array, members: Float[Array, "member 2"]) -> Float[Array, "member 2"]:
-        return members.at[i].set(members[parent[i]] + step[i])
-
-    members = jnp.broadcast_to(start_yx_px[None, :], (num, 2))
-    return jax.lax.fori_loop(1, num, attach, members)
+    offset = jnp.where((index == first)[:, None], 0.0, step)
+    # Pointers jump to the parent's parent: sums along lines of descent take log2 n rounds.
+    for _ in range(max(1, first.shape[0] - 1).bit_length()):
+        offset, parent = offset + offset[parent], parent[parent]
+    return start_yx_px + offset

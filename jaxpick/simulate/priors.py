@@ -10,6 +10,7 @@ thickness, air-water interfaces), McMullan et al. 2015 (motion of water), Grant 
 import dataclasses
 from typing import Literal
 
+from jaxpick.simulate.contaminant_ranges import ContaminantRanges
 from jaxpick.simulate.instrument_priors import (
     DetectorPrior,
     IcePrior,
@@ -114,9 +115,9 @@ class ScenePrior:
 class ContaminantsPrior:
     """Probability of each contaminant in a micrograph (Bernoulli), all multiplied by `amount`.
 
-    `clean_probability` of the micrographs have none at all. Sizes are in the painters, in
-    angstrom, bounded by the field and by the target's diameter. `aggregate_fog` is the probability
-    that aggregates, where there are any, lie in a haze of unfolded chains.
+    `clean_probability` of the micrographs have none at all. `ranges` are sizes and numbers of what
+    is there. `aggregate_fog` is the probability that aggregates, where there are any, lie in a haze
+    of unfolded chains.
     """
 
     amount: float = 1.0
@@ -138,6 +139,7 @@ class ContaminantsPrior:
     micelles: float = 0.1
     coil_fog: float = 0.3
     lattices: float = 0.01
+    ranges: ContaminantRanges = ContaminantRanges()
 
     def __post_init__(self) -> None:
         require(self.amount >= 0, "amount", self.amount, "a factor that is not negative")

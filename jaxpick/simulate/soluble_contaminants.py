@@ -15,9 +15,11 @@ from jaxpick.physics.constants import (
     PROTEIN_EXCESS_VOLT_ANGSTROM3_PER_DALTON,
 )
 from jaxpick.pytrees import pytree
+from jaxpick.simulate.contaminant_ranges import ContaminantRanges
 from jaxpick.simulate.domains import RESIDUE_DA
 from jaxpick.simulate.draws import (
     coin,
+    log_number,
     log_uniform,
     standard_normal,
     uniform,
@@ -42,8 +44,6 @@ COARSE = 4
 DALTON_PER_ANGSTROM3 = 0.6022
 # Radius of gyration of an unfolded chain, 1.927 N^0.598 angstrom (Kohn et al. 2004).
 COIL_ANGSTROM, COIL_EXPONENT = 1.927, 0.598
-MAX_MICELLES = 64
-MAX_LIPOPROTEINS = 8
 WINDOW_PX = 96
 LIPID_SHELL_ANGSTROM = 22.0
 # Beyond the aggregate, within which nothing is judged.
@@ -60,23 +60,27 @@ class Clumps:
     valid: Bool[Array, "*batch member"]
 
 
-def add_coil_fog(key: RandomKey, planes: Planes, site: Site) -> Planes:
+def add_coil_fog(key: RandomKey, planes: Planes, site: Site, ranges: ContaminantRanges) -> Planes:
     """Add a haze of unfolded chains at the air-water interface, in patches."""
     unit_key, patch_key, coil_key = jax.random.split(key, 3)
     for_area, for_length = units(unit_key, 2)
     length = uniform(for_length, (0.1, 0.4)) * site.field_angstrom
     patches = rough_field(patch_key, size_of(planes.label), COARSE, length, site)
     share = jax.nn.sigmoid(4.0 * (patches - uniform(for_area, (-1.0, 1.5))))
-    return _add_haze(coil_key, planes, refine(share, COARSE, size_of(planes.label)), site, 0)
+    share = refine(share, COARSE, size_of(planes.label))
+    return _add_haze(coil_key, planes, share, site, ranges, 0)
 
 
-def add_aggregate_fog(key: RandomKey, planes: Planes, site: Site, clumps: Clumps) -> Planes:
+def add_aggregate_fog(
+    key: RandomKey, planes: Planes, site: Site, ranges: ContaminantRanges, clumps: Clumps
+) -> Planes:
     """Add the haze of unfolded chains that aggregates lie in: Gaussian about each member."""
     unit_key, coil_key = jax.random.split(key)
     width = uniform(units(unit_key, 1)[0], (0.6, 1.5)) * site.diameter_angstrom
     square = _square_reach(planes, site, clumps, jnp.zeros_like(clumps.radius_angstrom))
     share = jnp.exp(-0.5 * square / width**2)
-    return _add_haze(coil_key, planes, refine(share, COARSE, size_of(planes.label)), site, 1)
+    share = refine(share, COARSE, size_of(planes.label))
+    return _add_haze(coil_key, planes, share, site, ranges, 1)
 
 
 def mark_rings(planes: Planes, site: Site, clumps: Clumps) -> Planes:
@@ -103,18 +107,25 @@ def _square_reach(
     return jax.lax.fori_loop(0, clumps.valid.shape[0], nearer, far)
 
 
-def _add_haze(key: RandomKey, planes: Planes, share: Image, site: Site, instance: int) -> Planes:
-    """Add chains of one size, 0.02 to 0.3 g/ml where `share` is 1, in a layer of 40 to 160 angstrom.
+def _add_haze(
+    key: RandomKey,
+    planes: Planes,
+    share: Image,
+    site: Site,
+    ranges: ContaminantRanges,
+    instance: int,
+) -> Planes:
+    """Add chains of one size in one layer, of the density drawn where `share` is 1.
 
     Chains lie independently: the variance is proportional to the density, as its mean is. Gaussian,
     as for many chains above each other.
     """
     unit_key, field_key = jax.random.split(key)
     for_density, for_layer, for_radius = units(unit_key, 3)
-    density = DALTON_PER_ANGSTROM3 * log_uniform(for_density, (0.02, 0.3))
-    layer = log_uniform(for_layer, (40.0, 160.0))
+    density = DALTON_PER_ANGSTROM3 * log_uniform(for_density, ranges.coil_density_g_per_ml)
+    layer = log_uniform(for_layer, ranges.coil_layer_angstrom)
     mean = PROTEIN_EXCESS_VOLT_ANGSTROM3_PER_DALTON * density * layer
-    radius = uniform(for_radius, (20.0, 80.0))
+    radius = uniform(for_radius, ranges.coil_radius_angstrom)
     shape, pixel = size_of(planes.label), FINE * site.pixel_angstrom
     coarse = (-(-shape[0] // FINE) + 1, -(-shape[1] // FINE) + 1)
 
@@ -143,27 +154,37 @@ def coil_power(
     return mean_volt_angstrom * chain * (1.0 + x / (3.0 * order)) ** -order
 
 
-def add_micelles(key: RandomKey, planes: Planes, site: Site) -> Planes:
-    """Add free micelles of detergent, 40 to 60 angstrom wide, or some lipoproteins in their place."""
-    scalars, u = unit_arrays(key, (4,), (MAX_MICELLES, 3))
-    is_lipid = coin(scalars[0], 0.25)
-    most = jnp.where(is_lipid, MAX_LIPOPROTEINS, MAX_MICELLES)
-    number = jnp.floor(jnp.exp(scalars[1] * jnp.log(most + 0.99)))
+def add_micelles(key: RandomKey, planes: Planes, site: Site, ranges: ContaminantRanges) -> Planes:
+    """Add free micelles of detergent, or some lipoproteins in their place."""
+    most = max(ranges.num_micelles[1], ranges.num_lipoproteins[1])
+    scalars, u = unit_arrays(key, (4,), (most, 3))
+    number = jnp.where(
+        coin(scalars[0], 0.25),
+        log_number(scalars[1], ranges.num_lipoproteins),
+        log_number(scalars[1], ranges.num_micelles),
+    )
     return jax.lax.fori_loop(
         0,
-        number.astype(jnp.int32),
-        lambda i, part: _add_micelle(u[i], part, site, scalars, i),
+        number,
+        lambda i, part: _add_micelle(u[i], part, site, ranges, scalars, i),
         planes,
     )
 
 
 def _add_micelle(
-    u: Float[Array, "3"], planes: Planes, site: Site, scalars: Float[Array, "4"], index: Array
+    u: Float[Array, "3"],
+    planes: Planes,
+    site: Site,
+    ranges: ContaminantRanges,
+    scalars: Float[Array, "4"],
+    index: Array,
 ) -> Planes:
     """Add one: a ball of 0.5 to 0.7 of protein's excess, or a shell of it around light lipid."""
     is_lipid = coin(scalars[0], 0.25)
     nominal = jnp.where(
-        is_lipid, log_uniform(scalars[2], (70.0, 250.0)), uniform(scalars[2], (40.0, 60.0))
+        is_lipid,
+        log_uniform(scalars[2], ranges.lipoprotein_diameter_angstrom),
+        uniform(scalars[2], ranges.micelle_diameter_angstrom),
     )
     diameter = nominal * (1.0 + 0.06 * standard_normal(u[2]))
     radius_px = jnp.minimum(0.5 * diameter / site.pixel_angstrom, 0.45 * WINDOW_PX)

@@ -5,7 +5,9 @@ import dataclasses
 
 import jax
 import numpy as np
+from scipy.sparse.csgraph import connected_components
 
+from jaxpick.simulate.contaminant_ranges import ContaminantRanges
 from jaxpick.simulate.priors import ContaminantsPrior, PixelAngstrom
 from jaxpick.simulate.roles import AGGREGATE, LATTICE, TARGET
 from jaxpick.simulate.scene import draw_scene
@@ -82,3 +84,27 @@ def test_scenes_without_a_patch_do_not_depend_on_its_probability():
             np.testing.assert_allclose(
                 np.asarray(one)[same], np.asarray(other)[same], rtol=1e-5, atol=1e-4
             )
+
+
+def test_aggregates_have_as_many_members_as_asked_for():
+    ranges = ContaminantRanges(num_aggregates=(2, 2), aggregate_members=(5, 20))
+    drawn = scenes(60, lattices=0.0, aggregates=1.0, ranges=ranges)
+    is_member = np.asarray(drawn.valid & (drawn.role == AGGREGATE))
+    first = []
+    for i in range(60):
+        points = np.asarray(drawn.centre_yx_px[i])[is_member[i]]
+        apart = np.linalg.norm(points[:, None] - points[None], axis=-1)
+        # Steps are 0.95 diameters at most, and a diameter is 12 to 13 px.
+        _, label = connected_components(apart < 0.96 * 12.8)
+        first.append(np.bincount(label).max())
+    # Two may touch; members that grew out of the field are left out.
+    assert max(first) <= 40 and np.median(first) >= 5
+    assert 10 < is_member.sum(1).mean() <= 40
+    single = ContaminantRanges(num_aggregates=(1, 1), aggregate_members=(30, 30))
+    counts = np.asarray(scenes(20, lattices=0.0, aggregates=1.0, ranges=single).valid)[:, 60:100]
+    assert counts.sum(1).max() == 30 and counts.sum(1).mean() > 20
+
+
+def test_scenes_without_slots_for_distractors_have_none():
+    draw = jax.jit(lambda key: draw_scene(key, plain_priors(), BANK, (100, 100), 20, 0))
+    assert draw(jax.random.key(0)).valid.shape == (20,)

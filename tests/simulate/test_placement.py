@@ -133,10 +133,14 @@ def test_log_density_has_unit_variance_and_correlates_over_its_length():
 
 
 def test_aggregates_grow_by_contact():
-    u = jax.random.uniform(jax.random.key(3), (12, 2))
-    step = jnp.linspace(3.0, 6.0, 12)
-    members = np.asarray(placement.grow_aggregate(u, jnp.asarray([50.0, 60.0]), step))
-    np.testing.assert_allclose(members[0], [50.0, 60.0])
-    for i in range(1, 12):
-        nearest = np.abs(np.linalg.norm(members[:i] - members[i], axis=1) - float(step[i])).min()
-        assert nearest < 1e-4
+    u = jax.random.uniform(jax.random.key(3), (20, 2))
+    step = jnp.linspace(3.0, 6.0, 20)
+    # Two of them, of 13 and 7 members.
+    first = jnp.where(jnp.arange(20) < 13, 0, 13)
+    starts = jnp.where(first[:, None] == 0, 0.0, 900.0) + jnp.asarray([[50.0, 60.0]])
+    members = np.asarray(placement.grow_aggregates(u, first, starts, step))
+    np.testing.assert_allclose(members[[0, 13]], [[50.0, 60.0], [950.0, 960.0]])
+    for i in [*range(1, 13), *range(14, 20)]:
+        earlier = members[int(first[i]) : i]
+        gap = np.abs(np.linalg.norm(earlier - members[i], axis=1) - float(step[i])).min()
+        assert gap < 1e-3

@@ -38,6 +38,18 @@ def test_priors_are_built_from_plain_data_and_written_back():
         ({"contaminants": {"carbon": 1.5}}, "contaminants.carbon"),
         ({"scene": {"layout_weights": [1.0, 0.0]}}, "scene.layout_weights"),
         ({"pixel": {"kind": "nm"}}, "pixel.kind"),
+        (
+            {"contaminants": {"ranges": {"num_ice_crystals": [0, 3]}}},
+            "contaminants.ranges.num_ice_crystals",
+        ),
+        (
+            {"contaminants": {"ranges": {"vesicle_diameter_angstrom": [9, 3]}}},
+            "contaminants.ranges.vesicle_diameter_angstrom",
+        ),
+        (
+            {"contaminants": {"ranges": {"aggregate_members": [1, 3]}}},
+            "contaminants.ranges.aggregate_members",
+        ),
         ({"target_snr": -1.0}, "target_snr"),
     ],
 )
@@ -74,6 +86,15 @@ def test_pick_follows_its_weights_and_never_takes_a_weight_of_zero():
     u = jnp.linspace(0.0, 1.0, 4001)
     counts = np.bincount(draws.pick(u, weights), minlength=6) / 4001
     np.testing.assert_allclose(counts, np.asarray(weights) / 4, atol=1e-3)
+
+
+def test_numbers_run_from_the_fewest_to_the_most():
+    u = jnp.linspace(0.0, 1.0, 8000, endpoint=False)
+    counts = np.bincount(draws.number(u, (2, 5)), minlength=6)
+    np.testing.assert_array_equal(counts, [0, 0, 2000, 2000, 2000, 2000])
+    counts = np.bincount(draws.log_number(u, (2, 5)), minlength=6) / 8000
+    expected = np.log([3 / 2, 4 / 3, 5 / 4, 6 / 5]) / np.log(3)
+    np.testing.assert_allclose(counts[2:], expected, atol=1e-3)
 
 
 def test_unit_arrays_are_independent_parts_of_one_draw():

@@ -9,11 +9,13 @@ from jaxpick.numerics.fourier import radial_power_spectrum
 from jaxpick.physics.constants import PROTEIN_EXCESS_POTENTIAL_VOLT
 from jaxpick.simulate import planes
 from jaxpick.simulate import soluble_contaminants as soluble
+from jaxpick.simulate.contaminant_ranges import ContaminantRanges
 from jaxpick.simulate.contaminants import draw_contaminants
 from jaxpick.simulate.draws import units
 from jaxpick.simulate.priors import ContaminantsPrior
 
 PIXEL = 5.0
+RANGES = ContaminantRanges()
 CLEAN = ContaminantsPrior(
     **dict.fromkeys(
         ("ice_crystals", "ethane", "carbon", "gold_beads", "denatured", "filaments", "vesicles"),
@@ -61,7 +63,7 @@ def test_haze_has_the_mean_and_the_spectrum_of_its_chains():
     share = jnp.ones(shape)
 
     def one(key):
-        drawn = soluble._add_haze(key, planes.empty_planes(shape), share, site(shape), 0)
+        drawn = soluble._add_haze(key, planes.empty_planes(shape), share, site(shape), RANGES, 0)
         density, layer, radius = units(jax.random.split(key)[0], 3)
         mean = 4.17 * 0.6022 * 0.02 * 15.0**density * 40.0 * 4.0**layer
         power = radial_power_spectrum(drawn.potential - jnp.mean(drawn.potential), PIXEL)
@@ -84,7 +86,8 @@ def test_haze_has_the_mean_and_the_spectrum_of_its_chains():
 
 def test_fog_lies_in_patches_and_is_labelled_where_it_is_dense():
     shape = (96, 128)
-    paint = jax.vmap(lambda k: soluble.add_coil_fog(k, planes.empty_planes(shape), site(shape)))
+    empty = planes.empty_planes(shape)
+    paint = jax.vmap(lambda key: soluble.add_coil_fog(key, empty, site(shape), RANGES))
     drawn = jax.jit(paint)(jax.random.split(jax.random.key(0), 20))
     is_fog = classes(drawn) == planes.CLASSES.index("coil_fog")
     assert set(np.unique(classes(drawn))) == {0, planes.CLASSES.index("coil_fog")}
@@ -97,7 +100,8 @@ def test_fog_lies_in_patches_and_is_labelled_where_it_is_dense():
 
 def test_micelles_are_balls_of_detergent_of_forty_to_sixty_angstrom():
     shape = (160, 160)
-    paint = jax.vmap(lambda k: soluble.add_micelles(k, planes.empty_planes(shape), site(shape)))
+    empty = planes.empty_planes(shape)
+    paint = jax.vmap(lambda key: soluble.add_micelles(key, empty, site(shape), RANGES))
     drawn = jax.jit(paint)(jax.random.split(jax.random.key(1), 40))
     assert set(np.unique(classes(drawn))) == {0, planes.CLASSES.index("micelle")}
     numbers, widths = [], []
@@ -111,7 +115,7 @@ def test_micelles_are_balls_of_detergent_of_forty_to_sixty_angstrom():
         if 40 < width < 60:
             volt = potential[label == first + len(areas) - 1].max() / width
             assert volt > 0.45 * PROTEIN_EXCESS_POTENTIAL_VOLT
-    assert min(numbers) >= 1 and 20 < max(numbers) <= soluble.MAX_MICELLES
+    assert min(numbers) >= 1 and 20 < max(numbers) <= RANGES.num_micelles[1]
     is_micelle = np.array(widths) < 66
     assert 0.5 < is_micelle.mean() < 0.95
     assert np.array(widths)[is_micelle].min() > 33 and max(widths) < 300
@@ -121,7 +125,7 @@ def test_a_micelles_potential_is_that_of_its_volume():
     shape = (96, 96)
     scalars, u = jnp.asarray([0.9, 0.5, 0.5, 0.5]), jnp.asarray([0.31, 0.72, 0.5])
     empty = planes.empty_planes(shape)
-    drawn = soluble._add_micelle(u, empty, site(shape), scalars, jnp.int32(0))
+    drawn = soluble._add_micelle(u, empty, site(shape), RANGES, scalars, jnp.int32(0))
     total = float(drawn.potential.sum()) * PIXEL**2
     expected = 0.6 * PROTEIN_EXCESS_POTENTIAL_VOLT * 4 / 3 * np.pi * 25.0**3
     assert total == pytest.approx(expected, rel=0.03)
