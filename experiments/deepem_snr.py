@@ -12,7 +12,10 @@ noise, in pixels of the micrograph, is the ratio: it depends on the pixel (4 ang
 its own), so the order of the curves is the claim that can be tested, not their heights. Writes table.csv, table.md
 and curves.png (its Fig. 6).
 
-Two cores: an estimated twenty minutes for the three at the default size. One GPU: an estimated five.
+Found (2026-11-20, 3000 steps in place of 6000, one seed): average precision 0.554, 0.378 and 0.183, recall at the
+picker's threshold 0.84, 0.75 and 0.72 with precision 0.49, 0.38 and 0.20: the order holds, and at 0.01 most
+particles are found, with as many false. Five minutes on two busy cores with those steps, an estimated ten with the
+default. One GPU: an estimated three.
 """
 
 import dataclasses
