@@ -56,9 +56,11 @@ def truth_columns(simulated: Simulated) -> dict[str, Any]:
 
     Particles that another covers over more than 0.6 of their disc are left out (`targets.RECORDED`).
 
-    `is_judged` is False where the mask says ignored; `contaminant` is what lies at the centre; `view` is that of the
-    bank. `rln...` columns go into the STAR file; Euler angles are RELION's (rot, tilt, psi), defocus is in angstrom,
-    rlnClassNumber is the species counted from 1.
+    `z_angstrom` is the height in the ice (layer 0 lies on top, 1 below, 2 in between); RELION takes a table with a
+    column for z for a tomogram's, so the STAR file has none. `contrast` is the factor on the projected potential, in
+    the STAR file rlnCtfScalefactor. `is_judged` is False where the mask says ignored; `contaminant` is what lies at
+    the centre; `view` is that of the bank. `rln...` columns go into the STAR file; Euler angles are RELION's (rot,
+    tilt, psi), defocus is in angstrom, rlnClassNumber is the species counted from 1.
     """
     truth = {f.name: np.asarray(getattr(simulated.truth, f.name)) for f in fields(simulated.truth)}
     keep = truth["valid"] & truth["is_inside"] & ~truth["is_broken"]
@@ -81,7 +83,10 @@ def truth_columns(simulated: Simulated) -> dict[str, Any]:
         "rlnDefocusU": truth["defocus_angstrom"][keep, 0],
         "rlnDefocusV": truth["defocus_angstrom"][keep, 1],
         **{name: np.full(keep.sum(), float(value)) for name, value in optics.items()},
+        "rlnCtfScalefactor": truth["contrast"][keep],
         "rlnClassNumber": truth["species"][keep] + 1,
+        "z_angstrom": truth["z_angstrom"][keep],
+        "contrast": truth["contrast"][keep],
         "overlap_fraction": truth["overlap_fraction"][keep],
         "visible_fraction": truth["visible_fraction"][keep],
         "snr": truth["snr"][keep],

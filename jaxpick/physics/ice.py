@@ -58,10 +58,27 @@ def ice_thickness_angstrom(
     key: RandomKey, shape: tuple[int, int], layer: IceLayer, pixel_size_angstrom: Scalar
 ) -> Image:
     """Draw the thickness of the ice over the field; nowhere below a tenth of its mean."""
-    y, x = centred_pixel_grid(shape)
-    relative = 1.0 + layer.gradient_y * y + layer.gradient_x * x + layer.lens * (y**2 + x**2)
+    relative = _even_part(layer, *centred_pixel_grid(shape))
     rough = smooth_field(key, shape, layer.correlation_angstrom / pixel_size_angstrom)
     return layer.thickness_angstrom * jnp.maximum(relative + layer.roughness * rough, 0.1)
+
+
+def even_thickness_angstrom(
+    layer: IceLayer, y: Float[Array, "*shape"], x: Float[Array, "*shape"]
+) -> Float[Array, "*shape"]:
+    """Return the thickness at places, but for its roughness; nowhere below a tenth of its mean.
+
+    Args:
+        y: from the centre of the field in units of half its longer side.
+        x: likewise.
+    """
+    return layer.thickness_angstrom * jnp.maximum(_even_part(layer, y, x), 0.1)
+
+
+def _even_part(
+    layer: IceLayer, y: Float[Array, "*shape"], x: Float[Array, "*shape"]
+) -> Float[Array, "*shape"]:
+    return 1.0 + layer.gradient_y * y + layer.gradient_x * x + layer.lens * (y**2 + x**2)
 
 
 def ice_phase_density(

@@ -11,7 +11,9 @@ from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int
+from scipy.special import betaincinv
 
 from jaxpick.typing import RandomKey
 
@@ -69,6 +71,14 @@ def clipped_log_normal(
     """Map u log-normally about a median; values outside (low, high) are set to the bound."""
     value = median * jnp.exp(log_sd * standard_normal(u))
     return jnp.clip(value, value_range[0], value_range[1])
+
+
+def beta(u: Float[Array, "*shape"], shape: tuple[float, float]) -> Float[Array, "*shape"]:
+    """Map u to a Beta distribution of the given shapes, by its tabled quantiles."""
+    # Densest towards the tails, where quantiles change fastest.
+    level = 0.5 - 0.5 * np.cos(np.linspace(0.0, np.pi, 513))
+    quantile = betaincinv(shape[0], shape[1], level)
+    return jnp.interp(u, jnp.asarray(level, jnp.float32), jnp.asarray(quantile, jnp.float32))
 
 
 def pick(u: Float[Array, "*shape"], weights: Float[Array, " choice"]) -> Int[Array, "*shape"]:

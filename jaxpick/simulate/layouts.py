@@ -1,17 +1,29 @@
-"""How particles are spread over a field: how many, in which pattern, in one layer or two."""
+"""How particles are spread over a field: how many, in which pattern, in one layer or two,
+at which height."""
 
 import dataclasses
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxpick.pytrees import pytree
 from jaxpick.simulate import placement
-from jaxpick.simulate.draws import Unit, coin, log_uniform, pick, uniform, unit_arrays
+from jaxpick.simulate.draws import (
+    Unit,
+    beta,
+    coin,
+    log_uniform,
+    pick,
+    standard_normal,
+    uniform,
+    unit_arrays,
+)
 from jaxpick.simulate.priors import ScenePrior
 from jaxpick.typing import RandomKey
 
 ADSORBED, CLUSTERED, GRADED, PACKED = 0, 1, 2, 3
+BULK = 2
 MAX_CLUSTERS = 12
 NUM_WAVES = 8
 # A lattice that covers the field at any angle has more than twice as many sites as lie in it.
@@ -25,7 +37,10 @@ class Layout:
 
     Attributes:
         keep: candidates that are there at all (in the field, not thinned out).
-        layer: air-water interface of each candidate; only those of one layer repel each other.
+        layer: air-water interface of each candidate, 0 or 1, or `BULK` between them.
+        level: candidates of one level repel each other: layers, where there are two interfaces.
+        height: of each candidate, from -1 at layer 1 to 1 at layer 0.
+        shift_angstrom: how far it lies above that.
         contact: factor on the sum of the radii below which two conflict.
         num_wanted: particles to accept at most.
     """
@@ -33,6 +48,9 @@ class Layout:
     points_yx_px: Float[Array, "*batch candidate 2"]
     keep: Bool[Array, "*batch candidate"]
     layer: Int[Array, "*batch candidate"]
+    level: Int[Array, "*batch candidate"]
+    height: Float[Array, "*batch candidate"]
+    shift_angstrom: Float[Array, "*batch candidate"]
     contact: Float[Array, "*batch"]
     num_wanted: Float[Array, "*batch"]
 
@@ -75,10 +93,15 @@ def draw_layout(
     length_px = diameter_px * log_uniform(scalars[7], (2.0, 12.0))
     log_density = placement.log_density(points, for_waves, length_px)
     chance = jnp.exp(uniform(scalars[8], (0.5, 2.5)) * (log_density - 1.0))
+    surface = _surfaces(for_layers, scalars[9], prior)
+    layer, height, shift = _heights(jax.random.fold_in(key, 1), prior, surface)
     return Layout(
         points_yx_px=points,
         keep=placement.inside(points, field_yx_px) & ((kind != GRADED) | (for_thinning < chance)),
-        layer=_layers(for_layers, scalars[9], prior),
+        layer=layer,
+        level=jnp.where(coin(scalars[9], prior.two_layer_probability), layer, 0),
+        height=height,
+        shift_angstrom=shift,
         contact=contact,
         num_wanted=num_wanted,
     )
@@ -93,7 +116,7 @@ def _coverage(
     return jnp.where(coin(for_empty, prior.empty_probability), 0.0, coverage)
 
 
-def _layers(
+def _surfaces(
     for_layers: Float[Array, " candidate"], u: Unit, prior: ScenePrior
 ) -> Int[Array, " candidate"]:
     """Return each candidate's air-water interface; most micrographs have particles at one only."""
@@ -102,3 +125,15 @@ def _layers(
     share = u / max(prior.two_layer_probability, 1e-6)
     fraction = jnp.where(has_second, uniform(share, prior.second_layer_fraction), 0.0)
     return (for_layers < fraction).astype(jnp.int32)
+
+
+def _heights(
+    key: RandomKey, prior: ScenePrior, surface: Int[Array, " candidate"]
+) -> tuple[Int[Array, " candidate"], Float[Array, " candidate"], Float[Array, " candidate"]]:
+    """Return layers, heights and shifts: at the interfaces given, but for those in the bulk."""
+    scalars, u = unit_arrays(key, (2,), (surface.shape[0], 3))
+    is_bulk = u[:, 0] >= beta(scalars[0], prior.interface_beta)
+    deviation = uniform(scalars[1], prior.interface_sd_angstrom)
+    height = jnp.where(is_bulk, uniform(u[:, 1], (-1.0, 1.0)), 1.0 - 2.0 * surface)
+    shift = jnp.where(is_bulk, 0.0, deviation * standard_normal(u[:, 2]))
+    return jnp.where(is_bulk, BULK, surface), height, shift

@@ -76,9 +76,11 @@ class ScenePrior:
     overlap. The layouts are random sequential adsorption, clusters, a density that varies over the
     field, and jittered close-packed monolayers; `dense_coverage` is that of the last. `contact`
     scales the forbidden distance (sum of radii). `two_layers`: both air-water interfaces are
-    populated, so that projections overlap. `chain`: particles hold together in dimers and short
-    chains, `chain_members` long, between single ones. `target_mass_kda` bounds what counts as a
-    target.
+    populated, so that projections overlap. `interface_beta`: the share of particles that lie at an
+    interface is drawn from this Beta distribution (Noble et al. 2018: nine tenths), within
+    `interface_sd_angstrom` of touching it; the others float in between. `chain`: particles hold
+    together in dimers and short chains, `chain_members` long, between single ones.
+    `target_mass_kda` bounds what counts as a target.
     """
 
     empty_probability: float = 0.05
@@ -88,6 +90,8 @@ class ScenePrior:
     contact: Range = (0.8, 1.05)
     two_layer_probability: float = 0.15
     second_layer_fraction: Range = (0.05, 0.5)
+    interface_beta: tuple[float, float] = (8.0, 2.0)
+    interface_sd_angstrom: Range = (5.0, 20.0)
     chain_probability: float = 0.05
     chain_members: tuple[int, int] = (2, 8)
     species_weights: tuple[float, ...] = (0.75, 0.17, 0.05, 0.03)
@@ -107,6 +111,11 @@ class ScenePrior:
             ordered(name, getattr(self, name), 1e-4)
         for name in ("preferred_kappa", "target_mass_kda", "contrast_scale"):
             ordered(name, getattr(self, name), 1e-4)
+        ordered("interface_sd_angstrom", self.interface_sd_angstrom)
+        shape = self.interface_beta
+        require(
+            min(shape) > 0, "interface_beta", shape, "two positive shapes of a Beta distribution"
+        )
         paired("layout_weights", (0.0,) * 4, self.layout_weights)
         paired("species_weights", self.species_weights, self.species_weights)
 

@@ -103,7 +103,7 @@ def simulate_micrograph(
         image = blend(background, intensity, exposure)
     diameter_px = scene.species_drawn.nominal_diameter_angstrom / pixel
     image = process(process_key, image, priors.processing, diameter_px)
-    return _collect(image, scene, exposure, molecules, junk, signal, max_particles)
+    return _collect(image, scene, exposure, molecules, junk, contrast, signal, max_particles)
 
 
 def _draw_junk(
@@ -187,6 +187,7 @@ def _collect(
     exposure: Exposure,
     molecules: Splat,
     junk: Planes,
+    contrast: Float[Array, ""],
     signal: tuple[Float[Array, " particle"], Float[Array, " particle"]],
     max_particles: int,
 ) -> Simulated:
@@ -199,7 +200,9 @@ def _collect(
     distance = _middle(molecules.distance, shape)
     margin = ((field[0] - shape[0]) // 2, (field[1] - shape[1]) // 2)
     optics, drawn = exposure.optics, scene.species_drawn
-    truth = make_truth(scene, exposure, shape, margin, max_particles, signal, contaminant_mask)
+    truth = make_truth(
+        scene, exposure, shape, margin, max_particles, contrast, signal, contaminant_mask
+    )
     nearest = _middle(molecules.nearest, shape)
     return Simulated(
         image=image,

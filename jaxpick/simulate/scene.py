@@ -47,7 +47,9 @@ class Scene:
         strength: factor on the bank's projected potential.
         cut: (normal y, normal x, offset px): only offsets with normal . offset < offset px remain
             of a particle.
-        layer: which air-water interface, 0 or 1.
+        layer: which air-water interface, 0 or 1, or 2 for between them.
+        height: in the ice, from -1 where the particle touches interface 1 to 1 at interface 0.
+        height_shift_angstrom: how far it lies above that.
         role: one of `roles`.
         is_dirty: contaminants are allowed in this micrograph.
         num_wanted: particles asked for; fewer are there when they found no room or no slot.
@@ -65,6 +67,8 @@ class Scene:
     strength: Float[Array, "*batch particle"]
     cut: Float[Array, "*batch particle 3"]
     layer: Int[Array, "*batch particle"]
+    height: Float[Array, "*batch particle"]
+    height_shift_angstrom: Float[Array, "*batch particle"]
     role: Int[Array, "*batch particle"]
     is_dirty: Bool[Array, "*batch"]
     num_wanted: Float[Array, "*batch"]
@@ -125,6 +129,8 @@ class Placed:
     points_yx_px: Float[Array, "candidate 2"]
     species: Int[Array, " candidate"]
     layer: Int[Array, " candidate"]
+    height: Float[Array, " candidate"]
+    shift_angstrom: Float[Array, " candidate"]
     accepted: Bool[Array, " candidate"]
 
 
@@ -153,6 +159,8 @@ def _draw_particles(
         "valid": chosen < num,
         "cut": _cuts(for_cuts[:, 3:], slots["diameter_px"], is_broken & ~is_variant),
         "layer": placed.layer[slot],
+        "height": placed.height[slot],
+        "height_shift_angstrom": placed.shift_angstrom[slot],
         "role": jnp.where(is_broken, BROKEN, TARGET).astype(jnp.int32),
     }
     return slots, wanted
@@ -173,11 +181,13 @@ def _place(
     is_blocked = jnp.zeros((num,), bool).at[leader].max(~is_free)
     eligible = layout.keep & ~is_blocked & (leader == jnp.arange(num))
     exclusion_px = groups.reach_px + 0.5 * layout.contact * diameter_px
-    accepted = placement.adsorb(groups.middle_yx_px, exclusion_px, layout.layer, eligible)
+    accepted = placement.adsorb(groups.middle_yx_px, exclusion_px, layout.level, eligible)
     placed = Placed(
         points_yx_px=points,
         species=species,
         layer=layout.layer[leader],
+        height=layout.height[leader],
+        shift_angstrom=layout.shift_angstrom,
         accepted=accepted[leader],
     )
     return placed, layout.num_wanted

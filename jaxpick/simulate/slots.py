@@ -50,6 +50,8 @@ def make_slots(
         "strength": shrink.astype(jnp.float32),
         "cut": uncut(species.shape[0]),
         "layer": jnp.zeros_like(species),
+        "height": jnp.ones(species.shape, jnp.float32),
+        "height_shift_angstrom": jnp.zeros(species.shape, jnp.float32),
         "role": jnp.zeros_like(species),
         "valid": jnp.zeros(species.shape, bool),
     }

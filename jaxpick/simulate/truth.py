@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from jaxpick.physics.ice import even_thickness_angstrom
 from jaxpick.pytrees import pytree
 from jaxpick.simulate.imaging import Exposure
 from jaxpick.simulate.roles import BROKEN
@@ -31,6 +32,9 @@ class Truth:
         defocus_angstrom: U and V at the particle.
         overlap_fraction: share of its disc that other particles' discs cover (the largest one).
         visible_fraction: share of its disc inside the frame.
+        z_angstrom: height of its centre above the middle of the ice (its even part), along the normal;
+            layer 0 is on top. Images show one plane: the defocus does not follow it.
+        contrast: factor on its projected potential.
         snr: variance of its noise-free image within its disc over the noise's variance.
         dprime: signal-to-noise ratio of its matched filter; does not depend on the pixel size.
         is_inside: its centre lies in the frame.
@@ -46,6 +50,8 @@ class Truth:
     diameter_px: Float[Array, "*batch particle"]
     diameter_angstrom: Float[Array, "*batch particle"]
     defocus_angstrom: Float[Array, "*batch particle 2"]
+    z_angstrom: Float[Array, "*batch particle"]
+    contrast: Float[Array, "*batch particle"]
     overlap_fraction: Float[Array, "*batch particle"]
     visible_fraction: Float[Array, "*batch particle"]
     snr: Float[Array, "*batch particle"]
@@ -62,6 +68,7 @@ def make_truth(
     shape: tuple[int, int],
     margin_yx_px: tuple[int, int],
     max_particles: int,
+    contrast: Float[Array, ""],
     signal: tuple[Float[Array, " particle"], Float[Array, " particle"]],
     contaminant_mask: Int[Array, "y x"],
 ) -> Truth:
@@ -70,6 +77,7 @@ def make_truth(
     Args:
         margin_yx_px: of the field beside the top left corner of the micrograph.
         max_particles: the first slots of the scene, which hold particles.
+        contrast: of all molecules of the micrograph.
         signal: SNR and d' of these slots.
         contaminant_mask: classes, of the micrograph.
     """
@@ -85,6 +93,7 @@ def make_truth(
         [jnp.asarray(optics.defocus_u_angstrom), jnp.asarray(optics.defocus_v_angstrom)]
     )
     middle = 0.5 * (jnp.asarray(shape, jnp.float32) - 1.0)
+    half = 0.5 * max(side + 2 * margin for side, margin in zip(shape, margin_yx_px, strict=True))
     tilted = (centre - middle[None, :]) @ exposure.tilt_yx * pixel
     at = jnp.clip(jnp.round(centre), 0, limit - 0.5).astype(jnp.int32)
     is_inside = jnp.all((centre >= -0.5) & (centre < limit), axis=-1) & valid
@@ -97,6 +106,10 @@ def make_truth(
         diameter_px=diameter_px,
         diameter_angstrom=diameter_px * pixel,
         defocus_angstrom=defocus[None, :] + tilted[:, None],
+        z_angstrom=_heights_angstrom(
+            scene, exposure, (centre - middle[None, :]) / half, diameter_px
+        ),
+        contrast=contrast * scene.strength[:max_particles],
         overlap_fraction=overlap_fraction(centre, 0.5 * diameter_px, valid),
         visible_fraction=visible,
         snr=jnp.where(valid, signal[0], 0.0),
@@ -106,6 +119,20 @@ def make_truth(
         contaminant=jnp.where(is_inside, contaminant_mask[at[:, 0], at[:, 1]], 0),
         layer=scene.layer[:max_particles],
     )
+
+
+def _heights_angstrom(
+    scene: Scene,
+    exposure: Exposure,
+    place_yx: Float[Array, "particle 2"],
+    diameter_px: Float[Array, " particle"],
+) -> Float[Array, " particle"]:
+    """Return each particle's height in the ice at its place, in units of half the field."""
+    radius = 0.5 * diameter_px * scene.species_drawn.pixel_angstrom
+    thickness = even_thickness_angstrom(exposure.ice, place_yx[:, 0], place_yx[:, 1])
+    room = jnp.maximum(0.5 * thickness - radius, 0.0)
+    first = slice(0, diameter_px.shape[0])
+    return scene.height[first] * room + scene.height_shift_angstrom[first]
 
 
 def visible_fraction(

@@ -72,6 +72,21 @@ def test_star_is_read_by_gemmi_and_lies_inside_the_masks(folder):
         assert (mask[max(r - 8, 0) : r + 9, max(c - 8, 0) : c + 9] == 1).any()
 
 
+def test_height_and_contrast_are_in_the_truth(folder):
+    record = json.loads((folder / "truth" / "simulated_00000.json").read_text())
+    columns = {name: np.asarray(values) for name, values in record["columns"].items()}
+    table = gemmi.cif.read(str(folder / "particles.star")).find_block("particles")
+    scale = [float(value) for value in table.find_loop("_rlnCtfScalefactor")]
+    np.testing.assert_allclose(scale[: len(columns["contrast"])], columns["contrast"], rtol=1e-4)
+    assert 0.5 <= min(scale) <= max(scale) <= 1.2
+    assert len(columns["z_angstrom"]) == len(columns["x"])
+    # Particles at one interface only, layer 0 on top.
+    top = columns["z_angstrom"][columns["layer"] == 0]
+    assert len(top) > 0 and np.median(top) >= -20 and np.abs(columns["z_angstrom"]).max() < 600
+    # RELION takes a table with z for a tomogram's.
+    assert not list(table.find_loop("_rlnCoordinateZ"))
+
+
 def test_interrupted_run_ends_with_the_same_files(folder, tmp_path):
     simulate.run(small(tmp_path, 1))
     simulate.run(small(tmp_path, 2))

@@ -50,12 +50,12 @@ def test_no_layout_places_two_particles_of_a_layer_too_close(kind):
     def one(key):
         layout = layouts.draw_layout(key, prior, jnp.float32(10.0), (100, 120), 200)
         radius = jnp.full((200,), 5.0) * layout.contact
-        return layout, placement.adsorb(layout.points_yx_px, radius, layout.layer, layout.keep)
+        return layout, placement.adsorb(layout.points_yx_px, radius, layout.level, layout.keep)
 
     layout, accepted = jax.jit(jax.vmap(one))(jax.random.split(jax.random.key(kind), 20))
     for i in range(20):
         points = np.asarray(layout.points_yx_px[i])[np.asarray(accepted[i])]
-        layer = np.asarray(layout.layer[i])[np.asarray(accepted[i])]
+        layer = np.asarray(layout.level[i])[np.asarray(accepted[i])]
         assert len(points) > 0
         assert (points >= 0).all() and (points <= [99, 119]).all()
         distance = np.linalg.norm(points[:, None] - points[None], axis=-1)

@@ -35,6 +35,8 @@ def make_scene(centres, pixel=5.0, bank_pixel=4.0, diameter_angstrom=60.0, role=
         "strength": jnp.ones((num,)),
         "cut": jnp.tile(jnp.asarray([[0.0, 0.0, 1.0]]), (num, 1)),
         "layer": jnp.zeros((num,), jnp.int32),
+        "height": jnp.zeros((num,)),
+        "height_shift_angstrom": jnp.zeros((num,)),
         "role": jnp.full((num,), TARGET, jnp.int32) if role is None else jnp.asarray(role),
     }
     return Scene(

@@ -35,6 +35,8 @@ def example():
         diameter_px=zeros + 16,
         diameter_angstrom=zeros + 80,
         defocus_angstrom=jnp.zeros((NUM, 2)),
+        z_angstrom=zeros,
+        contrast=zeros + 1,
         overlap_fraction=jnp.asarray([0.0, 0.0, 0.0, 0.45, 0.9, 0.0]),
         visible_fraction=jnp.asarray([1.0, 1.0, 1.0, 1.0, 1.0, 0.3]),
         snr=zeros,
