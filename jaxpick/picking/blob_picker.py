@@ -36,6 +36,8 @@ class BlobDecodeSpec:
     Attributes:
         kind: picks are blobs.
         mass: which blobs are kept: `mass_min`, and `cutoff` in place of the automatic cut.
+        candidate_threshold: blobs of this mass or less are not even kept for later; those up to `mass.mass_min` are no
+            picks and do not count in the automatic cut.
         aperture_diameters: the aperture in diameters given by the user; two picks are never nearer than an aperture.
             The authors took 100 angstrom for the 190 of beta-galactosidase (Table S7), about this share.
         distance_diameters: least distance of two picks; Crocker and Grier's aperture + 1 pixel if None.
@@ -50,6 +52,7 @@ class BlobDecodeSpec:
 
     kind: Literal["blobs"] = "blobs"
     mass: MassSpec = MassSpec(mass_min=0.5)
+    candidate_threshold: float = 0.02
     aperture_diameters: float = 1.0
     distance_diameters: float | None = None
     upsample: int = 2
@@ -61,6 +64,8 @@ class BlobDecodeSpec:
 
     def __post_init__(self) -> None:
         aperture, distance = self.aperture_diameters, self.distance_diameters
+        lowest = self.candidate_threshold
+        require(lowest >= 0, "candidate_threshold", lowest, "0 or above")
         require(0 < aperture <= 2, "aperture_diameters", aperture, "above 0, at most 2")
         allowed = distance is None or 0 < distance <= 2
         require(allowed, "distance_diameters", distance, "above 0, at most 2")
@@ -137,7 +142,7 @@ class BlobPicker(MethodPicker):
             distance = round(distance * self.diameter_angstrom / pixel * self.decode.upsample)
         return BlobSpec(
             diameter_px=max(diameter_px, 3),
-            mass_min=self.decode.mass.mass_min,
+            mass_min=min(self.decode.candidate_threshold, self.decode.mass.mass_min),
             separation_px=distance,
         )
 

@@ -5,7 +5,8 @@ PARSED's released `mic_preprocess.py`: a map of the working image at 500 angstro
 from its histogram, dilation by the aperture, contours above 225 pixels (at 15 angstrom). It does
 not say what a clean field looks like; here the histogram of a clean map is taken as symmetric about
 its peak, its lower half gives the spread, and what lies many spreads above the peak is dirt. So a
-clean micrograph loses nothing.
+clean micrograph loses nothing. Where most of a micrograph is empty, crowds of particles lie as far above
+the peak; but dirt fills the map's resolution with dense pixels somewhere, which particles beside each other do not.
 """
 
 import dataclasses
@@ -35,12 +36,14 @@ class DustSpec:
             no dust.
         spreads: dust exceeds the peak of the histogram by this many standard deviations of its
             lower half.
+        least: and somewhere this share of the clip: crowded particles do not.
         area_min_px: smaller patches (after dilation) are no dust, in pixels of 15 angstrom.
     """
 
     resolution_angstrom: float = 500.0
     clip: float = 3.0
     spreads: float = 6.0
+    least: float = 0.3
     area_min_px: float = 225.0
 
     def __post_init__(self) -> None:
@@ -48,6 +51,7 @@ class DustSpec:
         require(resolution > 0, "resolution_angstrom", resolution, "above 0")
         require(self.clip > 0, "clip", self.clip, "above 0")
         require(self.spreads > 0, "spreads", self.spreads, "above 0")
+        require(0 <= self.least < 1, "least", self.least, "0 to below 1")
         require(self.area_min_px >= 0, "area_min_px", self.area_min_px, "0 or above")
 
 
@@ -83,6 +87,7 @@ def dust_mask(
     sigma_angstrom = _HALVING_SIGMA * spec.resolution_angstrom * growth
     coarse = ndimage.gaussian_filter(clipped, sigma_angstrom / pixel_size_angstrom, mode="reflect")
     dirt = coarse > histogram_threshold(coarse, spec.spreads)
+    dirt = ndimage.binary_propagation(dirt & (coarse > spec.least), mask=dirt)
     if not dirt.any():
         return dirt
     dilated = ndimage.distance_transform_edt(~dirt) <= aperture_angstrom / (2 * pixel_size_angstrom)
