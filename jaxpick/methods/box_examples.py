@@ -83,7 +83,7 @@ def labelled_boxes(
     num_boxes: int,
     particle_share: float,
 ) -> dict[str, np.ndarray]:
-    """Cut a square and list the boxes of the labels in it.
+    """Cut a square and list the boxes of the labels in it; those that are not learnt from are ignored.
 
     Args:
         micrograph: working image and centres.
@@ -93,9 +93,11 @@ def labelled_boxes(
         particle_share: probability that the square is chosen to hold some particle.
     """
     image = micrograph.image()
-    corner = choose_corner(image.shape, micrograph.centre_yx_px, rng, side_px, particle_share)
+    corner = choose_corner(image.shape, micrograph.learnt_yx_px, rng, side_px, particle_share)
     centres = micrograph.centre_yx_px - corner[None, :]
-    inside = centres[np.all((centres >= -0.5) & (centres < side_px - 0.5), axis=1)]
+    is_inside = np.all((centres >= -0.5) & (centres < side_px - 0.5), axis=1)
+    inside, count = centres[is_inside], int(is_inside.sum())
+    wanted = np.pad(micrograph.is_learnt[is_inside], (0, num_boxes - count))
     boxes = np.zeros((num_boxes, 4), np.float32)
     boxes[: len(inside), :2], boxes[: len(inside), 2:] = inside, 2 * micrograph.radius_px
     top, bottom, left, right = micrograph.usable
@@ -104,8 +106,8 @@ def labelled_boxes(
     return {
         "image": cut_square(image, corner, side_px).astype(np.float32),
         "boxes": boxes,
-        "wanted": np.arange(num_boxes) < len(inside),
-        "ignored": np.zeros(num_boxes, np.bool_),
+        "wanted": wanted,
+        "ignored": ~wanted & (np.arange(num_boxes) < count),
         "usable": np.concatenate([low + 0.5 * (size - 1), size]).astype(np.float32),
     }
 

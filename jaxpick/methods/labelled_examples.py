@@ -98,7 +98,7 @@ def labelled_crop(
     disc_fraction: float,
     particle_share: float,
 ) -> dict[str, np.ndarray]:
-    """Cut a square and draw the discs of the labels in and about it.
+    """Cut a square and draw the discs of the labels in and about it; labels that are not learnt from have no weight.
 
     Args:
         micrograph: working image and centres.
@@ -108,10 +108,12 @@ def labelled_crop(
         disc_fraction: radius of a disc in radii of the particle.
         particle_share: probability that the square is chosen to hold some particle.
     """
-    image, centres = micrograph.image(), micrograph.centre_yx_px
-    corner = choose_corner(image.shape, centres, rng, side_px, particle_share)
+    image, learnt = micrograph.image(), micrograph.learnt_yx_px
+    corner = choose_corner(image.shape, learnt, rng, side_px, particle_share)
     radius = disc_fraction * micrograph.radius_px
-    discs = draw_discs(centres - corner[None, :], radius, side_px)
+    discs = draw_discs(learnt - corner[None, :], radius, side_px)
+    others = micrograph.centre_yx_px[~micrograph.is_learnt] - corner[None, :]
+    untold = draw_discs(others, micrograph.radius_px, side_px) & ~discs
     top, bottom, left, right = micrograph.usable
     usable = np.zeros(image.shape, np.bool_)
     usable[top:bottom, left:right] = True
@@ -119,7 +121,7 @@ def labelled_crop(
     return {
         "image": cut_square(image, corner, side_px).astype(np.float32),
         "target": (discs & inside).astype(np.float32),
-        "weight": inside.astype(np.float32),
+        "weight": (inside & ~untold).astype(np.float32),
     }
 
 

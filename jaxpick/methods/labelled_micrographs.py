@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from jaxpick.io.array_cache import file_digest, map_array, stored_array
 from jaxpick.io.coordinates import read_picks
@@ -76,6 +76,14 @@ class LabelledMicrograph:
     def learnt_yx_px(self) -> Float[np.ndarray, "positive 2"]:
         """Centres that patches of particles are cut about."""
         return self.centre_yx_px if self.positives_yx_px is None else self.positives_yx_px
+
+    @property
+    def is_learnt(self) -> Bool[np.ndarray, " label"]:
+        """Which labels are learnt from; the others are particles that nothing is told about."""
+        if self.positives_yx_px is None:
+            return np.ones(len(self.centre_yx_px), np.bool_)
+        learnt = set(map(tuple, self.positives_yx_px))
+        return np.array([tuple(centre) in learnt for centre in self.centre_yx_px], np.bool_)
 
     def image(self) -> Float[np.ndarray, "y x"]:
         """Map the working image into memory."""

@@ -13,6 +13,7 @@ from jaxpick.io.coordinates import write_picks
 from jaxpick.io.files import InputError
 from jaxpick.io.micrographs import write_mrc
 from jaxpick.io.nouns import make_picks
+from jaxpick.methods.box_examples import labelled_boxes
 from jaxpick.methods.labelled_examples import (
     draw_discs,
     field_sources,
@@ -203,6 +204,25 @@ def test_targets_lie_on_the_particles(tmp_path):
             means.append(crop["image"][crop["target"] > 0].mean())
             assert crop["image"][crop["target"] == 0].mean() > -0.3
     assert len(means) > 10 and max(means) < -1.0
+
+
+def test_labels_that_are_not_learnt_from_are_neither_particles_nor_background(tmp_path):
+    write_set(tmp_path)
+    whole = read(tmp_path).train[0]
+    part = dataclasses.replace(whole, positives_yx_px=whole.centre_yx_px[1:3])
+    assert part.is_learnt.tolist() == [False, True, True, False, False]
+    shape, rng = part.image().shape, np.random.default_rng(0)
+    crop = labelled_crop(part, rng, max(shape), 0.5, 0.0)
+    y, x = np.indices(crop["target"].shape)
+    nearest = [np.hypot(y - cy, x - cx) / part.radius_px for cy, cx in part.centre_yx_px]
+    learnt, others = np.min(nearest[1:3], 0), np.min([nearest[i] for i in (0, 3, 4)], 0)
+    usable = labelled_crop(whole, rng, max(shape), 0.5, 0.0)["weight"] > 0
+    np.testing.assert_array_equal(crop["target"] > 0, (learnt <= 0.5) & usable)
+    np.testing.assert_array_equal(crop["weight"] == 0, ((others <= 1) & (learnt > 0.5)) | ~usable)
+    boxes = labelled_boxes(part, rng, max(shape), 8, 0.0)
+    centres = {tuple(np.float32(c)) for c in part.centre_yx_px[1:3]}
+    assert {tuple(box[:2]) for box in boxes["boxes"][boxes["wanted"]]} == centres
+    assert boxes["ignored"].sum() == 3 and not np.any(boxes["ignored"] & boxes["wanted"])
 
 
 def test_a_field_wider_than_the_micrograph_has_no_weight_beyond_it(tmp_path):
