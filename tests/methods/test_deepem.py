@@ -157,7 +157,7 @@ def test_the_default_scan_of_klh_is_the_networks_stride():
         working=deepem.WorkingSpec(diameter_px=181.0),
         decode=deepem.BoxDecodeSpec(),
     )
-    assert spec.layers is TABLE_1["klh"] and spec.step_px == 12
+    assert spec.layers == TABLE_1["klh"] and spec.step_px == 12
     raster = dataclasses.replace(spec, decode=deepem.BoxDecodeSpec(step_px=20))
     assert raster.step_px == 20
 
