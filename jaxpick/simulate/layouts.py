@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from jaxpick.numerics.memory import computed_once
 from jaxpick.pytrees import pytree
 from jaxpick.simulate import placement
 from jaxpick.simulate.draws import (
@@ -95,11 +96,14 @@ def draw_layout(
     chance = jnp.exp(uniform(scalars[8], (0.5, 2.5)) * (log_density - 1.0))
     surface = _surfaces(for_layers, scalars[9], prior)
     layer, height, shift = _heights(jax.random.fold_in(key, 1), prior, surface)
+    # In memory: fused into the conflicts of all pairs, layers would be drawn anew for each pair.
+    has_second = coin(scalars[9], prior.two_layer_probability)
+    level = computed_once(has_second, lambda: layer)
     return Layout(
         points_yx_px=points,
         keep=placement.inside(points, field_yx_px) & ((kind != GRADED) | (for_thinning < chance)),
         layer=layer,
-        level=jnp.where(coin(scalars[9], prior.two_layer_probability), layer, 0),
+        level=level,
         height=height,
         shift_angstrom=shift,
         contact=contact,
