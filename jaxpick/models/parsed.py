@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxpick.numerics.convolution import correlate_doubling
 from jaxpick.spec import SpecError
 
 STRIDE_MULTIPLE = (
@@ -116,10 +117,28 @@ class ParsedSegmenter(nn.Module):
     def _double(
         self, name: str, maps: Float[Array, "batch y x channel"]
     ) -> Float[Array, "batch y2 x2 channel"]:
-        layer = nn.ConvTranspose(
-            self.width, (3, 3), (2, 2), dtype=self.dtype, kernel_init=_glorot, name=name
-        )
-        return nn.relu(layer(maps))
+        return nn.relu(Doubling(self.width, dtype=self.dtype, name=name)(maps))
+
+
+class Doubling(nn.Module):
+    """`nn.ConvTranspose` with 3 x 3 kernels and stride 2, by the same parameters.
+
+    Attributes:
+        features: maps that it makes.
+    """
+
+    features: int
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(
+        self, maps: Float[Array, "batch y x channel"]
+    ) -> Float[Array, "batch y2 x2 features"]:
+        """Return maps of twice the sides."""
+        shape = (3, 3, maps.shape[-1], self.features)
+        kernel = jnp.asarray(self.param("kernel", _glorot, shape), self.dtype)
+        bias = jnp.asarray(self.param("bias", nn.initializers.zeros, (self.features,)), self.dtype)
+        return correlate_doubling(maps.astype(self.dtype), kernel) + bias[None, None, None, :]
 
 
 class ParsedReleased(nn.Module):

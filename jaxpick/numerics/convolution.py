@@ -73,3 +73,29 @@ def correlate_spectrum(
     height, width = (n - k + 1 for n, k in zip(shape, kernels.shape[:2], strict=True))
     found = jnp.fft.irfft2(jnp.asarray(product), s=sides)[..., :height, :width]
     return found.reshape(*spectrum.shape[:-3], *found.shape[1:])
+
+
+def correlate_doubling(
+    maps: Float[Array, "batch y x channel"], kernel: Float[Array, "3 3 channel filter"]
+) -> Float[Array, "batch y2 x2 filter"]:
+    """Return the transposed convolution of stride 2 that doubles maps, as an ordinary one.
+
+    Output o of a line is k[0] m[o/2 - 1] + k[2] m[o/2] where o is even and k[1] m[(o - 1)/2] where it is odd: four
+    sets of 2 x 2 kernels, whose maps are interleaved. The same as `lax.conv_transpose` with SAME padding, whose
+    gradient on a CPU goes over a map of three quarters zeros: nine times slower.
+    """
+    both = _phases(jnp.swapaxes(_phases(kernel), 0, 2))  # tap x, phase x, phase y, tap y, ...
+    batch, height, width, channels = maps.shape
+    filters = kernel.shape[-1]
+    four = both.transpose(3, 0, 4, 2, 1, 5).reshape(2, 2, channels, 4 * filters)
+    layout = ("NHWC", "HWIO", "NHWC")
+    padding = [(1, 0), (1, 0)]
+    found = lax.conv_general_dilated(maps, four, (1, 1), padding, dimension_numbers=layout)
+    found = found.reshape(batch, height, width, 2, 2, filters).transpose(0, 1, 3, 2, 4, 5)
+    return found.reshape(batch, 2 * height, 2 * width, filters)
+
+
+def _phases(kernel: Float[Array, "3 ..."]) -> Float[Array, "tap phase ..."]:
+    """Return the two taps of even and of odd outputs."""
+    zero = jnp.zeros_like(kernel[1])
+    return jnp.stack([jnp.stack([kernel[0], zero]), jnp.stack([kernel[2], kernel[1]])])

@@ -9,6 +9,7 @@ from scipy.signal import correlate2d
 from jaxpick.numerics.convolution import (
     correlate,
     correlate_direct,
+    correlate_doubling,
     correlate_spectrum,
     image_spectrum,
 )
@@ -65,3 +66,27 @@ def test_the_gradient_through_fourier_space_is_that_of_the_sum():
 
     ours, theirs = (jax.grad(loss(f))(jnp.asarray(kernels)) for f in (correlate, correlate_direct))
     np.testing.assert_allclose(ours, theirs, atol=1e-4 * float(jnp.abs(theirs).max()))
+
+
+def test_doubling_is_the_transposed_convolution_and_so_is_its_gradient():
+    """Of an asymmetric kernel on maps that are not square."""
+    keys = jax.random.split(jax.random.key(0), 3)
+    maps, kernel = (
+        jax.random.normal(keys[0], (2, 5, 7, 3)),
+        jax.random.normal(keys[1], (3, 3, 3, 4)),
+    )
+    weights = jax.random.normal(keys[2], (2, 10, 14, 4))
+
+    def usual(maps, kernel):
+        layout = ("NHWC", "HWIO", "NHWC")
+        return jax.lax.conv_transpose(maps, kernel, (2, 2), "SAME", dimension_numbers=layout)
+
+    both = [
+        jax.value_and_grad(lambda m, k, f=f: jnp.sum(weights * f(m, k)), argnums=(0, 1))(
+            maps, kernel
+        )
+        for f in (usual, correlate_doubling)
+    ]
+    np.testing.assert_allclose(correlate_doubling(maps, kernel), usual(maps, kernel), atol=1e-4)
+    for expected, found in zip(jax.tree.leaves(both[0]), jax.tree.leaves(both[1]), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-3)
