@@ -18,6 +18,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
+from jaxpick.numerics.convolution import correlate_folded
 from jaxpick.numerics.fragments import as_fragment, gather_windows, num_windows, pool_fragments
 from jaxpick.typing import Image, Images
 
@@ -47,10 +48,15 @@ class DeepPicker(nn.Module):
         self, windows: Float[Array, "batch 64 64"], is_training: bool = False
     ) -> Float[Array, "batch 2"]:
         """Return the logits; training needs a key named `dropout`."""
-        maps = windows[..., None]
-        for index, (filters, kernel) in enumerate(zip(FILTERS, KERNELS, strict=True), start=1):
+        maps = FirstLayer(name="conv1")(windows)
+        for index in range(1, len(FILTERS)):
+            filters, kernel = FILTERS[index], KERNELS[index]
             layer = nn.Conv(
-                filters, (kernel, kernel), padding="VALID", kernel_init=_START, name=f"conv{index}"
+                filters,
+                (kernel, kernel),
+                padding="VALID",
+                kernel_init=_START,
+                name=f"conv{index + 1}",
             )
             maps = nn.max_pool(nn.relu(layer(maps)), (2, 2), (2, 2))
         flat = maps.reshape(maps.shape[0], -1)
@@ -59,12 +65,40 @@ class DeepPicker(nn.Module):
         return nn.Dense(2, kernel_init=_START, name="output")(hidden)
 
 
+class FirstLayer(nn.Module):
+    """The first convolution, its rectification and its pooling, with the parameters of `nn.Conv`."""
+
+    @nn.compact
+    def __call__(self, windows: Float[Array, "batch y x"]) -> Float[Array, "batch half_y half_x 8"]:
+        """Return the pooled maps; sides are even."""
+        side, filters = KERNELS[0], FILTERS[0]
+        kernel = self.param("kernel", _START, (side, side, 1, filters))
+        bias = self.param("bias", nn.initializers.zeros, (filters,))
+        return _first_maps(windows, jnp.asarray(kernel), jnp.asarray(bias))
+
+
+def _first_maps(
+    images: Float[Array, "batch y x"],
+    kernel: Float[Array, "ky kx 1 filter"],
+    bias: Float[Array, " filter"],
+) -> Float[Array, "batch half_y half_x filter"]:
+    """Return the first layer's maps, pooled by the blocks that they are made in."""
+    blocks = correlate_folded(images, kernel[:, :, 0])
+    return jax.nn.relu(jnp.max(blocks, axis=(3, 4)) + bias[None, None, None, :])
+
+
 def scan_logits(
     params: Mapping[str, Any], image: Image, step: int
 ) -> Float[Array, "window_y window_x 2"]:
     """Return the logits of all windows of an image whose corners are multiples of a step."""
-    maps, stride = as_fragment(image[..., None]), 1
-    for index in range(1, 5):
+    first = params["conv1"]
+    if step % 2 == 0:  # every window is aligned with the first pooling alike
+        even = image[: image.shape[0] // 2 * 2, : image.shape[1] // 2 * 2]
+        maps = as_fragment(_first_maps(even[None], first["kernel"], first["bias"])[0])
+        stride = 2
+    else:
+        maps, stride = as_fragment(image[..., None]), 1
+    for index in range(1 + (stride == 2), 5):
         layer = params[f"conv{index}"]
         maps = jax.nn.relu(_correlate(maps, layer["kernel"], layer["bias"]))
         maps = pool_fragments(maps, stride, 2, step, "max", y_axis=2)

@@ -10,6 +10,7 @@ from jaxpick.numerics.convolution import (
     correlate,
     correlate_direct,
     correlate_doubling,
+    correlate_folded,
     correlate_spectrum,
     image_spectrum,
 )
@@ -90,3 +91,18 @@ def test_doubling_is_the_transposed_convolution_and_so_is_its_gradient():
     np.testing.assert_allclose(correlate_doubling(maps, kernel), usual(maps, kernel), atol=1e-4)
     for expected, found in zip(jax.tree.leaves(both[0]), jax.tree.leaves(both[1]), strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("side", [1, 3, 9])
+def test_correlations_by_blocks_are_those_of_each_place(side):
+    keys = jax.random.split(jax.random.key(side), 2)
+    images = jax.random.normal(keys[0], (2, 18, 24))
+    kernel = jax.random.normal(keys[1], (side, side, 5))
+    blocks = correlate_folded(images, kernel)
+    expected = np.moveaxis(correlate_direct(images[:, None], kernel[:, :, None]), 1, -1)
+    assert blocks.shape == (2, (19 - side) // 2, (25 - side) // 2, 2, 2, 5)
+    for a in (0, 1):
+        for b in (0, 1):
+            np.testing.assert_allclose(
+                blocks[:, :, :, a, b], expected[:, a::2, b::2], rtol=1e-4, atol=1e-4
+            )
