@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent / "peers"
+# Networks of a peer keep freed memory as our commands do (experiments/_memory.py); whole programs run as they come.
+KEPT = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(1 << 34), "MALLOC_ARENA_MAX": "1"}
 
 
 def environment(name: str) -> Path | None:
@@ -30,7 +32,9 @@ def ask(name: str, script: str, **settings: Any) -> Any | None:
         return None
     command = [str(folder / "python"), str(HERE.resolve() / script), json.dumps(settings)]
     with tempfile.TemporaryDirectory() as place:  # some write logs where they are started
-        done = subprocess.run(command, capture_output=True, text=True, cwd=place)
+        done = subprocess.run(
+            command, capture_output=True, text=True, cwd=place, env={**os.environ, **KEPT}
+        )
     if done.returncode:
         raise RuntimeError(f"{script}: {done.stderr[-600:]}")
     return json.loads(done.stdout.strip().splitlines()[-1])
