@@ -4,8 +4,7 @@ that of the whole.
 A network reaches `margin_px` around each pixel. Tiles overlap by twice that and each gives only its
 core; tiles at the border of the image end there, so that the network's own zero padding acts where
 it would act on the whole image, and every tile starts at a multiple of the network's total stride,
-so that its poolings fall on the same pixels. Tiles have one shape: one compiled program for all
-images that are at least as large.
+so that its poolings fall on the same pixels. Tiles of an image have one shape: one compiled program.
 """
 
 from collections.abc import Callable
@@ -32,8 +31,27 @@ def score_padded(
     apply: ScoreImages, image: HostImage, tile_px: int, margin_px: int, stride_multiple: int
 ) -> HostImage:
     """Return `score_tiled` of an image that is padded to the shape step; the network sees its mean, 0, beyond."""
-    scores = score_tiled(apply, pad_to_step(image), tile_px, margin_px, stride_multiple)
+    padded = pad_to_step(image)
+    side = max(fitting_side(size, tile_px, margin_px, stride_multiple) for size in padded.shape)
+    scores = score_tiled(apply, padded, side, margin_px, stride_multiple)
     return scores[: image.shape[0], : image.shape[1]]
+
+
+def fitting_side(size: int, tile_px: int, margin_px: int, stride_multiple: int) -> int:
+    """Return the smallest tile of which no more are needed along an axis than of `tile_px`.
+
+    An image a little larger than a tile would cost four whole tiles otherwise.
+
+    Raises:
+        SpecError: when a tile has no core.
+    """
+    most = _tile_side(tile_px, stride_multiple)
+    count = len(_axis_starts(size, most, margin_px, stride_multiple))
+    least = -(-(size + 2 * margin_px * (count - 1)) // count)
+    for side in range(-(-least // stride_multiple) * stride_multiple, most, stride_multiple):
+        if len(_axis_starts(size, side, margin_px, stride_multiple)) <= count:
+            return side
+    return most
 
 
 def score_tiled(

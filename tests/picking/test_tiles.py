@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jaxpick.models.parsed import STRIDE_MULTIPLE, ParsedSegmenter, receptive_field_px
-from jaxpick.picking.tiles import score_tiled, tile_starts
+from jaxpick.picking.tiles import fitting_side, score_padded, score_tiled, tile_starts
 from jaxpick.spec import SpecError
 
 MODEL = ParsedSegmenter(width=4, head_kernel_px=3)
@@ -67,3 +67,21 @@ def test_all_tiles_of_all_large_images_have_one_shape():
 def test_a_tile_without_a_core_is_refused():
     with pytest.raises(SpecError, match="tile_px"):
         score_tiled(lambda tiles: tiles, np.zeros((100, 100), np.float32), 24, 12, 4)
+
+
+@pytest.mark.parametrize("size", [50, 64, 96, 130, 192, 400])
+def test_a_fitting_tile_is_smaller_but_no_more_are_needed(size):
+    margin, stride, most = 9, 4, 64
+    side = fitting_side(size, most, margin, stride)
+    assert side <= most and side % stride == 0
+    count = len(tile_starts((size, size), side, margin, stride))
+    assert count == len(tile_starts((size, size), most, margin, stride))
+    if size > most:  # what is scored twice is little more than the margins
+        assert side <= (size + 2 * margin * (count**0.5 - 1)) / count**0.5 + 2 * stride
+
+
+def test_fitting_tiles_give_the_untiled_map(apply):
+    image = np.random.default_rng(0).normal(size=(100, 70)).astype(np.float32)
+    whole = score_padded(apply, image, 4096, receptive_field_px(3), STRIDE_MULTIPLE)
+    tiled = score_padded(apply, image, 96, receptive_field_px(3), STRIDE_MULTIPLE)
+    np.testing.assert_allclose(tiled, whole, atol=1e-5)
