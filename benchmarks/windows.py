@@ -2,7 +2,7 @@
 
 DeepEM's KLH network over a 2048 x 2048 micrograph in four rotations, a window each 20 px; DeepPicker's over a 1024 x
 1024 image, a window each 4 px. The peer cuts out windows and scores them in batches in PyTorch: a sample of batches is
-timed and scaled to all windows. Also the same scores from cut-out windows by our own networks, from a sample.
+timed and scaled to all windows. A dense score is checked against that of its window first.
 """
 
 import jax

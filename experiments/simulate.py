@@ -74,6 +74,7 @@ class SimulateSpec:
         require(self.count >= 1, "count", self.count, "1 or more")
         require(min(self.size) >= 64, "size", self.size, "64 pixels or more along each axis")
         require(self.max_particles >= 1, "max_particles", self.max_particles, "1 or more")
+        require(self.max_distractors >= 2, "max_distractors", self.max_distractors, "2 or more")
 
 
 def run(spec: SimulateSpec) -> int:
