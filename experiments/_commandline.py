@@ -7,7 +7,7 @@ import dataclasses
 import difflib
 import types
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, Union, get_args, get_origin
 
 from jaxpick.spec import as_plain
@@ -47,6 +47,12 @@ def parts(kind: Any) -> tuple[Any, ...]:
     return get_args(kind) if get_origin(kind) in (Union, types.UnionType) else (kind,)
 
 
+def spec_of(kind: Any, tag: Any) -> Any:
+    """Return the spec that a field's type holds, of several the one whose `kind` is the tag, if any."""
+    specs = [part for part in parts(kind) if dataclasses.is_dataclass(part)]
+    return specs[0] if len(specs) == 1 else members(kind).get(tag)
+
+
 def composite_fields(spec_type: type) -> dict[str, Any]:
     """Return the fields that hold a spec, a union of specs or a mapping, with their types."""
     hints = typing.get_type_hints(spec_type)
@@ -69,10 +75,9 @@ def flatten(spec_type: type, prefix: str = "") -> list[Field]:
     found = []
     for field in (f for f in dataclasses.fields(spec_type) if f.init):
         path, kind, default = prefix + field.name, hints[field.name], defaults[field.name]
-        inner = [part for part in parts(kind) if dataclasses.is_dataclass(part)]
-        if isinstance(default, Mapping) and inner:
-            chosen: Any = members(kind).get(str(default.get("kind")), inner[0])  # type: ignore[arg-type]
-            nested = flatten(chosen, f"{path}.")
+        inner = spec_of(kind, default.get("kind")) if isinstance(default, Mapping) else None
+        if inner:
+            nested = flatten(inner, f"{path}.")
             found += [
                 dataclasses.replace(f, default=_select(default, f.path, path)) for f in nested
             ]
@@ -124,20 +129,40 @@ def laid_over(kind: Any, defaults: Any, deltas: Any) -> Any:
         defaults: of the settings, plain data.
         deltas: some of the settings, plain data.
     """
-    specs = [part for part in parts(kind) if dataclasses.is_dataclass(part)]
     if not isinstance(deltas, Mapping):
         return deltas
     given = defaults if isinstance(defaults, Mapping) else {}
     tag = deltas.get("kind", given.get("kind"))
-    spec: Any = specs[0] if len(specs) == 1 else members(kind).get(tag)
+    spec = spec_of(kind, tag)
     if spec is None:
         return merged(given, deltas)
-    is_other = not given or (len(specs) > 1 and tag != given.get("kind"))
+    is_other = not given or (len(members(kind)) > 1 and tag != given.get("kind"))
     settings, hints = plain_defaults(spec) if is_other else given, typing.get_type_hints(spec)
     changed = {
         name: laid_over(hints.get(name), settings.get(name), deltas[name]) for name in deltas
     }
     return {**settings, **changed}
+
+
+def of_kind(held: Any, settings: Any, path: Sequence[str], tag: str) -> Any:
+    """Return settings in which those at a path are of the `kind` that the tag names.
+
+    Those of another kind give way to its defaults; where no such choice stands at the path, nothing
+    changes.
+
+    Args:
+        held: type that the settings are of.
+        settings: plain data.
+        path: names that lead to the settings of a union of specs.
+        tag: the kind.
+    """
+    if not isinstance(settings, Mapping):
+        return settings
+    if not path:
+        return laid_over(held, settings, {"kind": tag}) if tag in members(held) else settings
+    spec, (name, *rest) = spec_of(held, settings.get("kind")), path
+    inner = typing.get_type_hints(spec).get(name) if spec else None
+    return {**settings, name: of_kind(inner, settings.get(name), rest, tag)} if inner else settings
 
 
 def closest(name: str, known: Iterable[str]) -> str:

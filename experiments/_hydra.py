@@ -90,7 +90,7 @@ def compose(
     stored = dict(place.repo)
     GlobalHydra.instance().clear()
     try:
-        store(command, [])
+        store(command, overrides)
         with hydra.initialize(version_base="1.3", config_path=None):
             typed = quoting.as_hydra_reads(overrides, spec_type, command.choices, is_sweep=False)
             return _build(spec_type, hydra.compose(name, typed))

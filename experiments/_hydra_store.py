@@ -10,12 +10,13 @@ import dataclasses
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, get_type_hints
 
 import yaml
 
 from experiments import _commandline as commandline
 from jaxpick.io.files import InputError
+from jaxpick.spec import SpecError
 
 Choices: TypeAlias = Mapping[str, Mapping[str, type]]
 # What an experiment changes for one method: conf/experiment/COMMAND/EXPERIMENT/METHOD.yaml.
@@ -56,13 +57,17 @@ def store(command: Command, arguments: list[str]) -> None:
     place = ConfigStore.instance()
     for left_over in [n for n in place.repo if not n.startswith(("hydra", "_dummy"))]:
         del place.repo[left_over]  # of another command in this process
-    base = commandline.plain_defaults(command.spec_type)
+    kinds = _kinds(arguments)
+    base = _with_kinds(command.spec_type, commandline.plain_defaults(command.spec_type), kinds)
+    hints = get_type_hints(command.spec_type)
     deltas = _read(CONF / f"{command.name}.yaml")
     choices = {}
     for group, nodes in groups(command).items():
         choices[group] = _default_choice(group, base, nodes)
         for option, node in nodes.items():
-            place.store(group=group, name=option, node=node.settings, package=node.package)
+            held = hints[group] if commandline.has_specs(hints.get(group)) else node.spec
+            settings = _with_kinds(held, node.settings, kinds, group)
+            place.store(group=group, name=option, node=settings, package=node.package)
     for entry in deltas.pop("defaults", []):
         choices.update(entry if isinstance(entry, dict) else {})
     place.store(name="_spec_", node=base)
@@ -124,6 +129,31 @@ def _default_choice(group: str, base: dict[str, Any], nodes: dict[str, Node]) ->
     node = nodes[chosen]
     nodes[chosen] = node._replace(settings=commandline.merged(node.settings, base.pop(group)))
     return str(chosen)
+
+
+def _kinds(arguments: list[str]) -> list[tuple[list[str], str]]:
+    """Return the kinds that are typed, as `method.working.kind=scaled`, with their paths, outer ones
+    first."""
+    typed = [re.fullmatch(r"\+*([\w.]+)\.kind='?([\w,]+)'?", argument) for argument in arguments]
+    return sorted(((t[1].split("."), t[2]) for t in typed if t), key=lambda kind: len(kind[0]))
+
+
+def _with_kinds(
+    held: Any, settings: dict[str, Any], kinds: list[tuple[list[str], str]], group: str = ""
+) -> dict[str, Any]:
+    """Return the settings of a group, or of the whole command, with the kinds that are typed."""
+    for path, tags in kinds:
+        if group and path[0] != group:
+            continue
+        within = path[bool(group) :]
+        of_each = [commandline.of_kind(held, settings, within, tag) for tag in tags.split(",")]
+        if len(of_each) > 1 and any(of_one != settings for of_one in of_each):
+            raise SpecError(
+                f"{'.'.join(path)}.kind: each has settings of its own, so kinds do not sweep; "
+                f"sweep over {path[0]}= with a file of conf/{path[0]}/ for each"
+            )
+        settings = of_each[0]
+    return settings
 
 
 def _files(folder: str, pattern: str = "*.yaml") -> list[Path]:

@@ -302,6 +302,47 @@ def test_what_a_file_leaves_out_can_be_set_beside_it(tmp_path, monkeypatch):
     assert chosen["inner"] == {"width": 1, "sizes": [7.0, 7.0], "files": []}
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Nested:
+    """A command whose choice of a solver stands deeper than a group."""
+
+    out: str = ""
+    method: Mapping[str, Any] = dataclasses.field(default_factory=lambda: {"name": "solved"})
+    whole: Solved = Solved()
+
+
+@pytest.mark.parametrize("place", ["method", "whole"])
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        (["{}.solver.kind=sgd"], Sgd()),
+        (["{}.solver.kind='sgd'"], Sgd()),
+        (["{}.solver.momentum=0.1", "{}.solver.kind=sgd"], Sgd(momentum=0.1)),
+        (["{}.solver.kind=adam"], Adam(rate=0.5)),
+        (["{}.solver.kind=adam", "{}.solver.rate=0.2"], Adam(rate=0.2)),
+    ],
+)
+def test_another_kind_starts_from_its_own_defaults(place, typed, expected):
+    """The same kind typed again keeps what the method has of it."""
+    choices = {"method": {"solved": Solved, "inner": Inner}}
+    spec = _hydra.compose(Nested, "nested", [t.format(place) for t in typed], choices)
+    solved = {name: value for name, value in spec.method.items() if name != "name"}
+    given = {"method": solved, "whole": as_plain(spec.whole)}
+    assert given.pop(place) == as_plain(Solved(solver=expected))
+    assert list(given.values()) == [as_plain(Solved())], "the other place is left alone"
+
+
+def test_another_kind_of_a_group_may_be_typed_as_its_kind(type_command):
+    _, _, seen = type_command("out=D", "solver.kind=sgd", "solver.momentum=0.3")
+    assert seen["solver"] == {"kind": "sgd", "momentum": 0.3}
+
+
+def test_kinds_with_settings_of_their_own_do_not_sweep(type_command):
+    status, output, _ = type_command("-m", "out=D/${hydra:job.num}", "solver.kind=adam,sgd")
+    assert status == 2
+    assert "solver.kind: each has settings of its own, so kinds do not sweep" in output.err
+
+
 def test_merged_lays_deltas_over_defaults():
     assert merged({"a": {"b": 1, "c": 2}, "d": 3}, {"a": {"b": 9}, "e": 4}) == {
         "a": {"b": 9, "c": 2},
