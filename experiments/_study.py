@@ -23,7 +23,7 @@ from experiments._scoring import Result, score_member
 from jaxpick.evaluate.comparison_tables import cell
 from jaxpick.evaluate.evaluation import EvaluateSpec, ProtocolName
 from jaxpick.evaluate.text import as_csv
-from jaxpick.io.files import write_text
+from jaxpick.io.files import OutputError, write_text
 from jaxpick.spec import as_plain, require
 
 SHOWN = {
@@ -172,6 +172,8 @@ def measure(study: Study, conditions: Sequence[Condition]) -> Measured:
         for seed in range(getattr(study, "seeds", 1)) if condition.training else [None]:
             try:
                 outcomes += _scored(study, condition, seed)
+            except OutputError:  # of which the others would fail, too
+                raise
             except Exception as error:
                 if os.environ.get("JAXPICK_TRACEBACK"):
                     traceback.print_exc()

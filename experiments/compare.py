@@ -36,6 +36,7 @@ from experiments._data_sets import named_sets, prepare_set
 from experiments._members import SMALL, members_of, trained_weights, training_of
 from experiments._scoring import Result, score_member, score_picks
 from jaxpick.evaluate.evaluation import EvaluateSpec, ProtocolName
+from jaxpick.io.files import OutputError
 from jaxpick.picking.consensus import THRESHOLD
 from jaxpick.spec import as_plain, require
 
@@ -146,6 +147,8 @@ def _listing(failures: list[str], what: str) -> Iterator[None]:
     """List what fails, whatever it is, and go on."""
     try:
         yield
+    except OutputError:  # of which the others would fail, too
+        raise
     except Exception as error:
         if os.environ.get("JAXPICK_TRACEBACK"):
             traceback.print_exc()

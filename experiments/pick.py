@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments import _provenance
-from experiments._picker import load_picker
+from experiments._picker import Loaded, load_picker
 from jaxpick import methods
 from jaxpick.io.data_sets import PlaceSpec
 from jaxpick.io.files import InputError
@@ -35,7 +35,7 @@ from jaxpick.methods.apple import Spec as AppleSpec
 from jaxpick.methods.log import Spec as LogSpec
 from jaxpick.methods.template import Spec as TemplateSpec
 from jaxpick.picking.pick_all import pick_all, settle_threshold
-from jaxpick.picking.picker import find_jobs
+from jaxpick.picking.picker import Job, find_jobs
 from jaxpick.picking.shards import Shard, check_shard, part_of, shard_number
 from jaxpick.spec import SpecError, as_plain, require
 
@@ -102,8 +102,20 @@ def run(spec: PickSpec, truth: Sequence[Picks] = ()) -> int:
     jobs = find_jobs(spec.data.micrographs(spec.micrographs), spec.pixel_size)
     shared = ("method", "diameter", "pixel_size", "invert", "margin")
     scoring = {name: getattr(spec, name) for name in shared} | {"decode": as_plain(loaded.decode)}
-    folder.open({"weights": loaded.source, **scoring}, spec.overwrite)
-    _provenance.write(folder.path, spec)
+    with folder.held({"weights": loaded.source, **scoring}, spec.overwrite):
+        _provenance.write(folder.path, spec)
+        return _pick_into(folder, spec, loaded, jobs, number, truth)
+
+
+def _pick_into(
+    folder: PickFolder,
+    spec: PickSpec,
+    loaded: Loaded,
+    jobs: Sequence[Job],
+    number: int | None,
+    truth: Sequence[Picks],
+) -> int:
+    picker = loaded.picker
     try:
         part = part_of(jobs, spec.shards, number)
         found, problems = pick_all(part, picker, folder, spec.invert)

@@ -1,6 +1,8 @@
 """Finding input files and writing output files so that nothing is ever half-written."""
 
 import contextlib
+import fcntl
+import functools
 import glob
 import os
 import re
@@ -8,44 +10,70 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+_WRITING = ".writing-"
+
 
 class InputError(ValueError):
     """Input that cannot be used; the message is one sentence that names the file, the value and what was expected."""
+
+
+class OutputError(InputError):
+    """Output that cannot be written: there is no sense in going on with other input."""
 
 
 @contextlib.contextmanager
 def replacing(path: Path | str) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it is renamed to `path`, on failure removed.
 
-    The temporary name keeps the suffix, since some writers choose the format by it.
+    The temporary name keeps the suffix, since some writers choose the format by it. What a killed
+    process left is removed by the next that writes into the folder.
 
     Raises:
-        InputError: when the folder cannot be made or written, or the disk is full.
+        OutputError: when the folder cannot be made or written, or the disk is full.
     """
     path = Path(path)
     try:
-        temporary = _temporary(path)
-        try:
+        _make_folder(path.parent)
+        with _temporary(path) as temporary:
             yield temporary
             temporary.chmod(0o644)
             temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
     except OSError as error:
         reason = error.strerror or error
-        raise InputError(f"{path}: cannot be written ({reason})") from error
+        raise OutputError(f"{path}: cannot be written ({reason})") from error
 
 
-def _temporary(path: Path) -> Path:
+def _make_folder(folder: Path) -> None:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
-        raise InputError(f"{path.parent}: expected a folder to write into, not a file") from None
+        raise OutputError(f"{folder}: expected a folder to write into, not a file") from None
+    _remove_abandoned(folder.absolute())
+
+
+@contextlib.contextmanager
+def _temporary(path: Path) -> Iterator[Path]:
+    """Make a file that is locked as long as this process writes it, and remove it if it is left."""
     descriptor, name = tempfile.mkstemp(
-        prefix=f".{path.stem[:40]}-", suffix=path.suffix, dir=path.parent
+        prefix=f"{_WRITING}{path.stem[:40]}-", suffix=path.suffix, dir=path.parent
     )
-    os.close(descriptor)
-    return Path(name)
+    temporary = Path(name)
+    try:
+        with contextlib.suppress(OSError):  # no locks here, and so nothing is taken for abandoned
+            fcntl.flock(descriptor, fcntl.LOCK_SH)
+        yield temporary
+    finally:
+        temporary.unlink(missing_ok=True)
+        os.close(descriptor)
+
+
+@functools.cache
+def _remove_abandoned(folder: Path) -> None:
+    """Remove what killed processes were writing in a folder; done once by each process."""
+    for path in folder.glob(f"{_WRITING}*"):
+        with contextlib.suppress(OSError), path.open("r+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # refused while its writer lives
+            path.unlink()
 
 
 def write_text(path: Path | str, text: str) -> None:
@@ -53,7 +81,7 @@ def write_text(path: Path | str, text: str) -> None:
     in.
 
     Raises:
-        InputError: when the folder cannot be written or the disk is full.
+        OutputError: when the folder cannot be written or the disk is full.
     """
     with replacing(path) as temporary:
         temporary.write_bytes(text.encode("utf-8", errors="surrogateescape"))

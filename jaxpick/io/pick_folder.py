@@ -2,14 +2,16 @@
 report.
 
 A micrograph is finished when its record stands in `candidates/`: it is written after the table of
-candidates and the picture, and names size and time of the file they were made from, so that an
-interrupted run goes on where it stopped and a changed micrograph is picked again. STAR files follow
-from the candidates and the threshold; another threshold needs no other scores.
+candidates and the picture, and says from what file they were made (`jaxpick.io.seen_files`), so that
+an interrupted run goes on where it stopped and a changed micrograph is picked again. STAR files
+follow from the candidates and the threshold; another threshold needs no other scores. Several
+processes may pick into one folder at once, if their settings are the same.
 """
 
+import contextlib
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +20,12 @@ from jaxtyping import Float
 
 from jaxpick.io.coordinates import read_picks, write_picks
 from jaxpick.io.files import InputError, write_text
+from jaxpick.io.locks import joint_writer
 from jaxpick.io.names import match_names
 from jaxpick.io.nouns import Picks, make_picks
 from jaxpick.io.output_names import TOTAL, stem
 from jaxpick.io.report import Panel, write_pick_report, write_picture
+from jaxpick.io.seen_files import SeenFile
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -40,6 +44,27 @@ class PickFolder:
     diameter_angstrom: float
     subpixel: bool = False
 
+    @contextlib.contextmanager
+    def held(self, scoring: Mapping[str, Any], overwrite: bool) -> Iterator[None]:
+        """Open the folder, and keep processes with other settings out as long as it is used.
+
+        Raises:
+            InputError: as `open`; or when another process picks here with other settings.
+        """
+
+        def prepare(is_alone: bool) -> None:
+            if is_alone:
+                self.open(scoring, overwrite)
+            elif _read_json(self._settings_file()) != self._settings(scoring):
+                raise InputError(
+                    f"{self.path}: another process is picking here with other settings; wait for "
+                    "it to end, or give another out="
+                )
+
+        self._check_folder()
+        with joint_writer(self.path, prepare):
+            yield
+
     def open(self, scoring: Mapping[str, Any], overwrite: bool) -> None:
         """Create the folder, or check that what it holds was scored with the same settings.
 
@@ -50,37 +75,36 @@ class PickFolder:
         Raises:
             InputError: when other settings made it and `overwrite` is false, or it is no folder.
         """
-        if self.path.exists() and not self.path.is_dir():
-            raise InputError(f"{self.path}: is a file; expected a folder to write (out=FOLDER)")
-        path = self.path / "settings.json"
-        kept = {"threshold": self.threshold, "subpixel": self.subpixel}
-        new = json.loads(json.dumps({"scoring": scoring, "picks": kept}))
-        old = _read_json(path)
-        differs = old.get("scoring", new["scoring"]) != new["scoring"]
-        if differs and self._has_candidates() and not overwrite:
-            differing = _differing(old["scoring"], new["scoring"])
+        self._check_folder()
+        new, old = self._settings(scoring), _read_json(self._settings_file())
+        differs = old.get("scoring") != new["scoring"]
+        has_candidates = any((self.path / "candidates").glob("*.json"))
+        if differs and has_candidates and not overwrite:
+            differing = _differing(old.get("scoring", {}), new["scoring"])
             raise InputError(
                 f"{self.path}: holds picks made with another {differing}; give another out= or "
                 "say overwrite=true"
             )
-        if old and old != new:
+        if old != new and (old or has_candidates):
             self._remove(candidates=differs)
-        write_text(path, json.dumps(new, indent=1) + "\n")
+        write_text(self._settings_file(), json.dumps(new, indent=1) + "\n")
 
     def star(self, name: str) -> Path:
         """Return the STAR file of a micrograph."""
         return self.path / f"{stem(name)}.star"
 
-    def finished(self, name: str, source: Path) -> Picks | None:
+    def finished(self, name: str, source: SeenFile) -> Picks | None:
         """Return the candidates of a finished micrograph, None if it is not finished.
 
         Args:
             name: of the micrograph within the run.
             source: its file; one that changed since is not finished.
+
+        Raises:
+            OSError: when the file is gone.
         """
         record = _read_json(self._record(name))
-        is_same = record.get("source") == _fingerprint(source)
-        if not is_same or not self._picture(name).is_file():
+        if not source.is_recorded(record.get("source")) or not self._picture(name).is_file():
             return None
         try:
             read = read_picks(self._table(name))
@@ -95,13 +119,13 @@ class PickFolder:
         )
 
     def save(
-        self, candidates: Picks, source: Path, image: Float[np.ndarray, "y x"], scale: float
+        self, candidates: Picks, source: SeenFile, image: Float[np.ndarray, "y x"], scale: float
     ) -> None:
         """Write candidates, picture, record and, with a threshold, the STAR file of a micrograph.
 
         Args:
             candidates: all candidates of the micrograph.
-            source: the micrograph's file.
+            source: the micrograph's file as it was before it was read.
             image: what the report shows: the working image.
             scale: micrograph pixels per pixel of `image`.
 
@@ -112,7 +136,7 @@ class PickFolder:
         write_picks([candidates], self._table(name))
         shown = write_picture(self._picture(name), image)
         record = {
-            "source": _fingerprint(source),
+            "source": source.record(),
             "pixel_size_angstrom": candidates.pixel_size_angstrom,
             "method": candidates.method,
             "picture_scale": shown / scale,
@@ -204,11 +228,21 @@ class PickFolder:
             **known,
         )
 
-    def _has_candidates(self) -> bool:
-        return any((self.path / "candidates").glob("*.json"))
+    def _check_folder(self) -> None:
+        if self.path.exists() and not self.path.is_dir():
+            raise InputError(f"{self.path}: is a file; expected a folder to write (out=FOLDER)")
+
+    def _settings(self, scoring: Mapping[str, Any]) -> dict[str, Any]:
+        kept = {"threshold": self.threshold, "subpixel": self.subpixel}
+        return dict(json.loads(json.dumps({"scoring": scoring, "picks": kept})))
+
+    def _settings_file(self) -> Path:
+        return self.path / "settings.json"
 
     def _remove(self, candidates: bool) -> None:
-        """Remove the STAR files of recorded micrographs, and their records; others' files stay."""
+        """Remove totals and the STAR files of recorded micrographs, and their records; others' files stay."""
+        for name in (f"{TOTAL}.star", f"{TOTAL}.csv", "pick.json", "report.html"):
+            (self.path / name).unlink(missing_ok=True)
         for record in (self.path / "candidates").glob("*.json"):
             (self.path / f"{record.stem}.star").unlink(missing_ok=True)
             if candidates:
@@ -231,11 +265,6 @@ def threshold_beside(picks: str | Path) -> float | None:
         return None
     value = _read_json(path.with_name("pick.json")).get("threshold")
     return float(value) if isinstance(value, int | float) else None
-
-
-def _fingerprint(source: Path) -> list[int]:
-    status = source.stat()
-    return [status.st_size, status.st_mtime_ns]
 
 
 def _read_json(path: Path) -> dict[str, Any]:

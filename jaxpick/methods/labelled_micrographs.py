@@ -17,7 +17,7 @@ from jaxtyping import Bool, Float
 
 from jaxpick.io.array_cache import file_digest, map_array, stored_array
 from jaxpick.io.coordinates import read_picks
-from jaxpick.io.files import InputError
+from jaxpick.io.files import InputError, OutputError
 from jaxpick.io.micrographs import (
     find_micrographs,
     list_pixel_sizes,
@@ -137,6 +137,7 @@ def read_labelled(
 
     Raises:
         InputError: when no micrograph can be used.
+        OutputError: when the cache cannot be written.
     """
     pixels, shapes, problems = _headers(spec)
     labels, remark = _matched_labels(spec, shapes)
@@ -148,6 +149,8 @@ def read_labelled(
     for path, picks in labels.items():
         try:
             micrograph, reused = _prepared(Path(path), picks, pixels[path], spec, working, cache)
+        except OutputError:  # a full disk is no micrograph's fault
+            raise
         except (InputError, OSError) as error:
             problems.append(str(error))
             continue

@@ -10,6 +10,7 @@ import numpy as np
 
 from jaxpick.io.nouns import Picks
 from jaxpick.io.pick_folder import PickFolder
+from jaxpick.io.seen_files import SeenFile, see_file
 from jaxpick.picking.picker import ChoosesThreshold, Job, Picker, pick_files
 from jaxpick.preprocess.working import WorkingImage
 
@@ -40,7 +41,8 @@ def pick_all(
     Raises:
         InputError: when the folder cannot be written or the disk is full.
     """
-    found = {job.name: old for job in jobs if (old := _finished(job, folder)) is not None}
+    seen = {job.name: _seen(job) for job in jobs}
+    found = {n: old for n, file in seen.items() if (old := _finished(n, file, folder)) is not None}
     if found:
         tell(f"{len(found)} of {len(jobs)} micrographs were finished before")
     left = [job for job in jobs if job.name not in found]
@@ -53,7 +55,7 @@ def pick_all(
             continue
         working = outcome.working
         image, scale = np.asarray(working.image), working.coordinates.scale_x
-        folder.save(outcome.candidates, outcome.job.path, image, scale)
+        folder.save(outcome.candidates, seen[outcome.job.name], image, scale)
         if not found:
             tell(_sizes(picker, working))
         found[outcome.job.name] = outcome.candidates
@@ -78,12 +80,20 @@ def settle_threshold(folder: PickFolder, picker: Picker, found: Mapping[str, Pic
     return folder
 
 
-def _finished(job: Job, folder: PickFolder) -> Picks | None:
+def _seen(job: Job) -> SeenFile:
+    """Look at a micrograph; picking one that is gone will say so."""
     try:
-        candidates = folder.finished(job.name, job.path)
-    except OSError:  # the micrograph is gone; picking it will say so
+        return see_file(job.path, job.pixel_size_angstrom)
+    except OSError:
+        return SeenFile(job.path, 0, 0)
+
+
+def _finished(name: str, file: SeenFile, folder: PickFolder) -> Picks | None:
+    try:
+        candidates = folder.finished(name, file)
+    except OSError:  # gone since
         return None
-    is_settled = folder.threshold is None or folder.star(job.name).exists()
+    is_settled = folder.threshold is None or folder.star(name).exists()
     if candidates is not None and not is_settled:
         folder.write_star(candidates)
     return candidates

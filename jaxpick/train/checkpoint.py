@@ -18,7 +18,7 @@ from typing import Any
 from jaxtyping import PyTree
 from orbax.checkpoint import v1 as ocp
 
-from jaxpick.io.files import InputError
+from jaxpick.io.files import InputError, OutputError
 
 ITEM = "state"
 SCORE = "score"
@@ -90,7 +90,7 @@ class Checkpoints:
             notes: plain data that come back with it.
 
         Raises:
-            InputError: when this one, or the one before, cannot be written; older ones stay.
+            OutputError: when this one, or the one before, cannot be written; older ones stay.
         """
         metrics = None if score is None else {SCORE: _finite(score)}
         with self._told():
@@ -130,7 +130,7 @@ class Checkpoints:
             reason = known[1].strip() if known else getattr(error, "strerror", None)
             if reason is None:
                 raise
-            raise InputError(
+            raise OutputError(
                 f"{self.folder}: a checkpoint cannot be written ({reason}); the same command goes "
                 "on from the last one"
             ) from error

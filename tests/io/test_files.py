@@ -1,6 +1,10 @@
 """Files appear whole or not at all; inputs are found or named in one sentence."""
 
 import errno
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -67,3 +71,44 @@ def test_files_are_found_by_name_folder_and_glob(tmp_path):
 def test_nothing_found_is_told(tmp_path, name):
     with pytest.raises(InputError, match="no such file, folder or glob"):
         find_files(tmp_path / name, (".mrc",))
+
+
+LEFT_OVER = """
+import os, signal, sys
+from jaxpick.io.files import replacing
+with replacing(sys.argv[1]) as temporary:
+    temporary.write_text("half")
+    print(temporary, flush=True)
+    if sys.argv[2] == "dies":
+        os.kill(os.getpid(), signal.SIGKILL)
+    sys.stdin.read()
+"""
+
+
+def test_what_a_killed_writer_left_is_removed_and_what_a_living_one_writes_is_not(tmp_path):
+    with writer(tmp_path / "a.txt", "lives") as alive:
+        written = Path(alive.stdout.readline().strip())
+        with writer(tmp_path / "b.txt", "dies") as dead:
+            left = Path(dead.stdout.readline().strip())
+        assert dead.wait() == -signal.SIGKILL and left.is_file() and written.is_file()
+        write_text(tmp_path / "mine.txt", "mine")
+        assert not left.exists() and written.is_file()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.txt", "mine.txt"]
+    assert (tmp_path / "a.txt").read_text() == "half"
+
+
+def writer(path, end):
+    """Start a process that writes a file and dies, or waits until its input is closed."""
+    return subprocess.Popen(
+        [sys.executable, "-c", LEFT_OVER, str(path), end],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_files_of_others_are_never_taken_for_left_over(tmp_path):
+    for name in (".hidden", ".mine-abcdefgh.txt", "writing-a.txt"):
+        (tmp_path / name).touch()
+    write_text(tmp_path / "a.txt", "a")
+    assert len(list(tmp_path.iterdir())) == 4

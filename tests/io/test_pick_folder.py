@@ -2,6 +2,7 @@
 
 import dataclasses
 import errno
+import os
 import tempfile
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from jaxpick.io.files import InputError
 from jaxpick.io.nouns import make_picks
 from jaxpick.io.output_names import output_names, stem
 from jaxpick.io.pick_folder import PickFolder
+from jaxpick.io.seen_files import see_file
 
 IMAGE = np.random.default_rng(0).normal(size=(40, 50)).astype(np.float32)
 SCORING = {"diameter": 180.0, "decode": {"sizes": (1, 2)}}
@@ -30,7 +32,7 @@ def picks(name="m1.mrc", count=5):
 def source(tmp_path):
     path = tmp_path / "m1.mrc"
     path.write_bytes(b"pixels")
-    return path
+    return see_file(path)
 
 
 @pytest.fixture
@@ -64,8 +66,30 @@ def test_the_star_file_holds_what_reaches_the_threshold(folder, source):
 
 def test_a_changed_micrograph_is_not_finished(folder, source):
     folder.save(picks(), source, IMAGE, 8.0)
-    source.write_bytes(b"other pixels")
-    assert folder.finished("m1.mrc", source) is None
+    source.path.write_bytes(b"other pixels")
+    assert folder.finished("m1.mrc", see_file(source.path)) is None
+
+
+def test_a_copy_of_the_same_size_and_time_is_not_finished(folder, source):
+    """`cp -p` over a micrograph: what a size and a time cannot tell."""
+    folder.save(picks(), source, IMAGE, 8.0)
+    source.path.write_bytes(b"pixelS")
+    os.utime(source.path, ns=(source.time_ns, source.time_ns))
+    other = see_file(source.path)
+    assert other == source and folder.finished("m1.mrc", other) is None
+
+
+def test_another_pixel_size_of_the_list_is_not_finished(folder, source):
+    folder.save(picks(), source._replace(pixel_size_angstrom=1.3), IMAGE, 8.0)
+    assert folder.finished("m1.mrc", source._replace(pixel_size_angstrom=1.3)) is not None
+    assert folder.finished("m1.mrc", source._replace(pixel_size_angstrom=1.4)) is None
+
+
+def test_a_micrograph_that_changes_while_it_is_read_is_not_finished(folder, source):
+    """Its record is of the file as it was before it was read."""
+    os.utime(source.path, ns=(1, 1))
+    folder.save(picks(), source, IMAGE, 8.0)
+    assert folder.finished("m1.mrc", see_file(source.path)) is None
 
 
 @pytest.mark.parametrize("damaged", ["candidates/m1.csv", "candidates/m1.json"])
@@ -124,8 +148,9 @@ def test_an_empty_micrograph_is_a_table_without_rows(folder, source):
 @pytest.mark.parametrize("count", [1, 2, 3, 4])
 def test_a_full_disk_is_one_sentence_and_keeps_what_is_finished(folder, source, monkeypatch, count):
     folder.save(picks(), source, IMAGE, 8.0)
-    second = source.with_name("m2.mrc")
-    second.write_bytes(b"pixels")
+    second = see_file(source.path.rename(source.path.with_name("m2.mrc")))
+    source.path.write_bytes(b"pixels")
+    os.utime(source.path, ns=(source.time_ns, source.time_ns))
     left, make = iter(range(count)), tempfile.mkstemp
 
     def full(**where):
@@ -186,3 +211,34 @@ def test_settings_of_a_run_that_found_nothing_may_be_corrected(tmp_path):
 )
 def test_stems(name, expected):
     assert stem(name) == expected
+
+
+def test_totals_do_not_outlive_what_they_sum_up(folder, source):
+    folder.save(picks(), source, IMAGE, 8.0)
+    folder.write_totals({"m1.mrc": picks()}, [], {})
+    dataclasses.replace(folder, threshold=0.7).open(SCORING, overwrite=False)
+    assert not list(folder.path.glob("picks.*")) and not (folder.path / "pick.json").exists()
+
+
+def test_picks_of_unknown_settings_are_refused(folder, source):
+    folder.save(picks(), source, IMAGE, 8.0)
+    (folder.path / "settings.json").unlink()
+    with pytest.raises(InputError, match="holds picks made with another diameter, decode"):
+        folder.open(SCORING, overwrite=False)
+
+
+def test_processes_with_the_same_settings_share_a_folder_and_others_wait(folder, source):
+    """Whether something was finished already or not."""
+    other = dataclasses.replace(folder, threshold=0.7)
+    for _ in range(2):
+        with folder.held(SCORING, False), folder.held(SCORING, False):
+            for one, scoring in ((other, SCORING), (folder, SCORING | {"diameter": 190.0})):
+                with (
+                    pytest.raises(InputError, match="out: another process is picking here with"),
+                    one.held(scoring, True),
+                ):
+                    pass
+            folder.save(picks(), source, IMAGE, 8.0)
+        assert folder.finished("m1.mrc", source) is not None
+    with other.held(SCORING, False):
+        assert not folder.star("m1.mrc").exists()
