@@ -28,6 +28,7 @@ from jaxpick.io.backgrounds import BackgroundSpec, read_surroundings
 from jaxpick.io.simulated_folder import gather_truth, is_finished, save_simulated, write_summary
 from jaxpick.io.specimens import SpecimensSpec, read_specimens
 from jaxpick.simulate.bank import MAX_BOX_SHARE, Bank, BankSpec, build_bank
+from jaxpick.simulate.distractors import require_slots
 from jaxpick.simulate.phantoms import PhantomSpec
 from jaxpick.simulate.poses import bank_volumes
 from jaxpick.simulate.priors import PixelAngstrom, Priors
@@ -74,7 +75,7 @@ class SimulateSpec:
         require(self.count >= 1, "count", self.count, "1 or more")
         require(min(self.size) >= 64, "size", self.size, "64 pixels or more along each axis")
         require(self.max_particles >= 1, "max_particles", self.max_particles, "1 or more")
-        require(self.max_distractors >= 2, "max_distractors", self.max_distractors, "2 or more")
+        require_slots(self.simulator.priors.contaminants, self.max_distractors)
 
 
 def run(spec: SimulateSpec) -> int:

@@ -12,6 +12,7 @@ from jaxtyping import Array, Float
 
 from jaxpick.preprocess.prepare import PreprocessSpec, normalise_field
 from jaxpick.simulate.bank import Bank
+from jaxpick.simulate.distractors import require_slots
 from jaxpick.simulate.priors import (
     ContaminantsPrior,
     DetectorPrior,
@@ -55,7 +56,7 @@ class FieldSpec:
             (denoised, 8-bit, few electrons).
         field_px: side of a field in working pixels.
         max_particles: slots for particles.
-        max_distractors: slots for aggregates and small proteins.
+        max_distractors: slots for aggregates and small proteins, half each.
     """
 
     priors: Priors = TRAINING_PRIORS
@@ -71,6 +72,7 @@ class FieldSpec:
             "a multiple of 4 from 32",
         )
         require(self.max_particles > 0, "max_particles", self.max_particles, "a positive number")
+        require_slots(self.priors.contaminants, self.max_distractors)
 
 
 def draw_field(key: RandomKey, bank: Bank, spec: FieldSpec) -> Simulated:

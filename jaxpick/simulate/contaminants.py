@@ -71,7 +71,7 @@ def draw_contaminants(
     planes = empty_planes(shape)
     if prior.amount == 0 or prior.clean_probability == 1:
         return planes  # known before anything is compiled
-    if clumps is not None:
+    if clumps is not None and clumps.valid.size:
         planes = _add_surroundings(jax.random.fold_in(key, 1), prior, planes, site, clumps)
     # Two lists, each with keys of its own: what is drawn of one does not depend on the other.
     for part, painters in ((jax.random.fold_in(key, 2), _haze(prior)), (key, _painters(prior))):

@@ -17,11 +17,28 @@ from jaxpick.simulate.draws import (
     unit_arrays,
     units,
 )
+from jaxpick.simulate.priors import ContaminantsPrior
 from jaxpick.simulate.roles import AGGREGATE, LATTICE, SMALL
 from jaxpick.simulate.slots import Room, Slots, make_slots
+from jaxpick.spec import require
 from jaxpick.typing import RandomKey
 
 LEAST_LATTICE = 9
+
+
+def require_slots(prior: ContaminantsPrior, max_distractors: int) -> None:
+    """Refuse too few slots for what may be drawn: half are for what is aggregated, half for small
+    proteins.
+
+    Raises:
+        SpecError: naming `max_distractors`.
+    """
+    can_be_dirty = prior.amount > 0 and prior.clean_probability < 1
+    is_drawn = can_be_dirty and max(prior.aggregates, prior.lattices, prior.small_proteins) > 0
+    least, reason = (2, ", as contaminants may be drawn") if is_drawn else (0, "")
+    require(
+        max_distractors >= least, "max_distractors", max_distractors, f"{least} or more{reason}"
+    )
 
 
 def draw_clumps(key: RandomKey, room: Room, capacity: int) -> Slots:

@@ -130,6 +130,9 @@ def test_pixel_size_is_in_the_header(folder):
 
 
 def test_impossible_settings_are_refused(tmp_path):
-    values = as_plain(small(tmp_path, 1)) | {"count": 0}
+    settings = as_plain(small(tmp_path, 1))
     with pytest.raises(SpecError, match="count: expected 1 or more"):
-        build(simulate.SimulateSpec, values)
+        build(simulate.SimulateSpec, settings | {"count": 0})
+    dirty = {"simulator": {}, "max_distractors": 1}
+    with pytest.raises(SpecError, match=r"^max_distractors: expected 2 or more"):
+        build(simulate.SimulateSpec, settings | dirty)

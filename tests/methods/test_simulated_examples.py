@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxpick.methods import parsed
 from jaxpick.methods.simulated_examples import (
     FieldSpec,
     cut_patch,
@@ -14,7 +15,7 @@ from jaxpick.methods.simulated_examples import (
 )
 from jaxpick.preprocess.working import WorkingSpec, normalise
 from jaxpick.simulate.targets import TargetSpec, judge
-from jaxpick.spec import SpecError
+from jaxpick.spec import SpecError, build
 
 WORKING = WorkingSpec(diameter_px=13.0)
 ALL = TargetSpec(overlap_limit=1.0, least_dprime=-1.0, least_visible=0.0)
@@ -107,3 +108,9 @@ def test_patches_are_cut_around_their_centre_with_zeros_beyond(centre):
 def test_impossible_settings_are_refused(spec, settings, field_name):
     with pytest.raises(SpecError, match=field_name):
         spec(**settings)
+
+
+@pytest.mark.parametrize("field", ["field", "patch_field"])
+def test_too_few_slots_for_distractors_are_told_with_their_path(field):
+    with pytest.raises(SpecError, match=rf"^method\.{field}\.max_distractors: expected 2 or more"):
+        build(parsed.Spec, {field: {"max_distractors": 1}}, "method")

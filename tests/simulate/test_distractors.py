@@ -5,12 +5,16 @@ import dataclasses
 
 import jax
 import numpy as np
+import pytest
 from scipy.sparse.csgraph import connected_components
 
 from jaxpick.simulate.contaminant_ranges import ContaminantRanges
+from jaxpick.simulate.distractors import require_slots
 from jaxpick.simulate.priors import ContaminantsPrior, PixelAngstrom
+from jaxpick.simulate.render import simulate_micrograph
 from jaxpick.simulate.roles import AGGREGATE, LATTICE, TARGET
 from jaxpick.simulate.scene import draw_scene
+from jaxpick.spec import SpecError
 from tests.simulate.scenes import blob_bank, plain_priors
 
 BANK = blob_bank((15.0, 16.0), num_views=40)
@@ -108,3 +112,27 @@ def test_aggregates_have_as_many_members_as_asked_for():
 def test_scenes_without_slots_for_distractors_have_none():
     draw = jax.jit(lambda key: draw_scene(key, plain_priors(), BANK, (100, 100), 20, 0))
     assert draw(jax.random.key(0)).valid.shape == (20,)
+
+
+NONE = dict.fromkeys(("aggregates", "lattices", "small_proteins"), 0.0)
+
+
+@pytest.mark.parametrize("contaminants", [{"amount": 0.0}, {"clean_probability": 1.0}, NONE])
+def test_a_micrograph_without_distractors_needs_no_slots_for_them(contaminants):
+    prior = ContaminantsPrior(**contaminants)
+    require_slots(prior, 0)
+    priors = plain_priors(contaminants=prior)
+    drawn = jax.eval_shape(
+        lambda key: simulate_micrograph(key, priors, BANK, (64, 64), 8, 0), jax.random.key(0)
+    )
+    assert drawn.image.shape == (64, 64)
+    with pytest.raises(SpecError, match="max_distractors: expected 0 or more, got -1"):
+        require_slots(prior, -1)
+
+
+@pytest.mark.parametrize("drawn", sorted(NONE))
+def test_each_sort_of_distractor_needs_slots(drawn):
+    prior = ContaminantsPrior(**{**NONE, drawn: 0.1})
+    require_slots(prior, 2)
+    with pytest.raises(SpecError, match="max_distractors: expected 2 or more, as contaminants"):
+        require_slots(prior, 1)
