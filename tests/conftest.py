@@ -1,6 +1,7 @@
 """Settings of the whole test run: four CPU devices, quick compilation, executed shape annotations, strict promotion."""
 
 import os
+import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
@@ -41,6 +42,37 @@ def data() -> Path:
 def oracles() -> Path:
     """The folder of other programs' inputs and outputs, or a skip with its reason."""
     return _folder("JAXPICK_ORACLES", "oracles")
+
+
+class SmallDisk:
+    """A disk of its own, of which all but so much can be taken."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._filler = path / "filler"
+
+    def leave(self, kib: float) -> None:
+        """Take all space but so many KiB."""
+        self.give_back()
+        free = os.statvfs(self.path)
+        self._filler.write_bytes(bytes(free.f_bavail * free.f_frsize - int(1024 * kib)))
+
+    def give_back(self) -> None:
+        """Leave all space free."""
+        self._filler.unlink(missing_ok=True)
+
+
+@pytest.fixture
+def small_disk(tmp_path_factory):
+    """A disk of 4 MiB in memory; a skip where one may not be mounted."""
+    path = tmp_path_factory.mktemp("disk")
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(path)]
+    try:
+        subprocess.run(mount, check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        pytest.skip(f"no small disk can be mounted here ({error})")
+    yield SmallDisk(path)
+    subprocess.run(["umount", "-l", str(path)], check=True)
 
 
 @pytest.fixture(scope="session", autouse=True)

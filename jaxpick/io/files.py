@@ -39,8 +39,13 @@ def replacing(path: Path | str) -> Iterator[Path]:
             temporary.chmod(0o644)
             temporary.replace(path)
     except OSError as error:
-        reason = error.strerror or error
-        raise OutputError(f"{path}: cannot be written ({reason})") from error
+        raise OutputError(f"{path}: cannot be written ({_reason(error)})") from error
+
+
+def _reason(error: OSError) -> str:
+    """Return what the system said; numpy only counts what did not fit."""
+    is_cut = re.fullmatch(r"\d+ requested and \d+ written", str(error))
+    return "No space left on device" if is_cut else error.strerror or str(error)
 
 
 def _make_folder(folder: Path) -> None:

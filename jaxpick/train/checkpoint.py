@@ -10,6 +10,8 @@ import dataclasses
 import logging
 import math
 import re
+import shutil
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -19,9 +21,12 @@ from jaxtyping import PyTree
 from orbax.checkpoint import v1 as ocp
 
 from jaxpick.io.files import InputError, OutputError
+from jaxpick.parallel import is_first_host
 
 ITEM = "state"
 SCORE = "score"
+SECONDS_TO_FAIL = 30.0
+HALF_WRITTEN = ".orbax-checkpoint-tmp"
 _LOGGER = logging.getLogger("absl")
 
 
@@ -67,12 +72,15 @@ class Checkpoints:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Wait for the last write."""
+        """Wait for the last write; what did not fit onto a full disk takes none of it."""
         try:
             with self._told():
                 self._manager.close()
         finally:
+            _join_writers()
             _LOGGER.setLevel(self._level)
+            for half in self.folder.glob(f"*{HALF_WRITTEN}") if is_first_host() else ():
+                shutil.rmtree(half, ignore_errors=True)
 
     @property
     def last_step(self) -> int | None:
@@ -145,6 +153,14 @@ class Checkpoints:
         """Return whether the best validated checkpoint is so many steps or more behind the last."""
         best, last = self.best_step(), self.last_step
         return best is not None and last is not None and last - best >= steps
+
+
+def _join_writers() -> None:
+    """Wait for threads of orbax's that go on when another has failed, and have more to say of it."""
+    for thread in threading.enumerate():
+        if type(thread).__module__.startswith("orbax."):
+            with contextlib.suppress(Exception):  # they raise again what they failed with
+                thread.join(SECONDS_TO_FAIL)
 
 
 def check_same_settings(
