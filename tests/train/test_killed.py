@@ -1,46 +1,39 @@
 """`kill -9` at any moment: the resumed run has the figures of one that was not killed."""
 
-import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from killing import Runs, leftovers
 
-HERE = Path(__file__).resolve().parent
-
-
-def start(folder):
-    environment = {**os.environ, "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(HERE.parents[1])}
-    command = [sys.executable, str(HERE / "killed.py"), str(folder)]
-    return subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    )
+TOY = Path(__file__).resolve().parent / "killed.py"
 
 
-def saved(folder):
-    return sorted(str(path) for path in (folder / "checkpoints").glob("*/*"))
+def check(runs, whole, cut, kills, longest, arguments=()):
+    """Kill so often, half of the times while a checkpoint is written; figures and weights are the same."""
+    assert runs.finish(whole, *arguments)[0] == 0
+    cut.mkdir()
+    hits = [
+        runs.kill(cut, longest, cut, *arguments, in_a_write=number % 2 == 0)
+        for number in range(kills)
+    ]
+    status, told = runs.finish(cut, *arguments)
+    assert status == 0, told
+    assert sum(was_alive for was_alive, _ in hits) >= kills - 1
+    assert sum(bool(half_written) for _, half_written in hits) >= kills // 4
+    assert (cut / "metrics.csv").read_text() == (whole / "metrics.csv").read_text()
+    np.testing.assert_equal(*(dict(np.load(out / "weights.npz")) for out in (cut, whole)))
+    assert not leftovers(cut)
 
 
-def kill_after_a_save(process, folder, delay):
-    """Wait for a new checkpoint to begin or end, then a little, then kill; True if it was killed."""
-    before = saved(folder)
-    while process.poll() is None and saved(folder) == before:
-        time.sleep(0.005)
-    time.sleep(delay)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    return process.returncode == -signal.SIGKILL
+def test_killed_runs_end_as_if_they_had_not_been(tmp_path):
+    """Examples that are simulated, drawn from a set of simulated ones, and loaded; a stage of each."""
+    with Runs(TOY, tmp_path / "compiled", seed=2) as runs:
+        check(runs, tmp_path / "whole", tmp_path / "cut", kills=4, longest=0.5)
 
 
 @pytest.mark.slow
-def test_killed_runs_end_as_if_they_had_not_been(tmp_path):
-    whole, cut = tmp_path / "whole", tmp_path / "cut"
-    assert b"finished" in start(whole).communicate()[0]
-    delays = np.random.default_rng(0).uniform(0, 0.4, 4)
-    assert sum(kill_after_a_save(start(cut), cut, delay) for delay in delays) >= 2
-    assert b"finished" in start(cut).communicate()[0]
-    assert (cut / "metrics.csv").read_text() == (whole / "metrics.csv").read_text()
+@pytest.mark.parametrize("seed", range(3))
+def test_many_kills(tmp_path, seed):
+    with Runs(TOY, tmp_path / "compiled", seed=seed) as runs:
+        check(runs, tmp_path / "whole", tmp_path / "cut", kills=20, longest=1.0)

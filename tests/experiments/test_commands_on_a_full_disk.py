@@ -1,4 +1,4 @@
-"""A disk that fills up: one sentence, nothing half-written, what is finished stays, and the same end once there is room."""
+"""A disk that fills up: one sentence, nothing half-written, what is finished stays, the same end once there is room."""
 
 import dataclasses
 import json
