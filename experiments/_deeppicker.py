@@ -1,28 +1,40 @@
-"""What DeepPicker's studies share: its training at a size for two cores, its match radius and its figures.
+"""What DeepPicker's studies share: the match radius and the figures.
 
 Wang et al. (2016): a pick is right within 0.2 windows of a particle, deviations are told in windows, and precision
 and recall are drawn against the number of picks taken over that of particles.
 """
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from experiments._study import Measured
+from experiments import _study, _study_plots
+from experiments._study import Measured, rows_of
 from jaxpick.methods import deeppicker
 
 DIAMETERS = deeppicker.Spec().window_px / deeppicker.Spec().working.diameter_px
 # 0.2 windows as a share of the diameter.
 MATCHED = round(0.2 * DIAMETERS, 4)
-VALIDATED = 0.2
 HALF = 0.5
 MOST_RATIO = 2.0
-TRAIN: Mapping[str, Any] = {
-    "method": {"classifier": {"steps": 6000}, "decode": {"border": "zeros"}},
-    "training": {"validate_every": 500, "log_every": 100},
+SHOWN = {
+    "recall_at_half": ("recall above 0.5", 3),
+    "deviation": ("deviation / window", 3),
+    **_study.SHOWN,
 }
 
 
-def with_ratio(
+def draw_recall(out: Path, measured: Measured) -> list[dict[str, Any]]:
+    """Draw recall.png, above 0.5, and ratio.png, against picks over particles; return the rows."""
+    rows, curves = _with_ratio(measured, rows_of(measured))
+    _study_plots.bars(out / "recall.png", rows, {"recall_at_half": "Recall at scores above 0.5"})
+    ratio = ("ratio", "Picks / particles")
+    figures = {"recall": "recall", "precision": "precision"}
+    _study_plots.curves(out / "ratio.png", curves, ratio, figures, "Recall, precision")
+    return rows
+
+
+def _with_ratio(
     measured: Measured, rows: Sequence[Mapping[str, Any]]
 ) -> tuple[list[dict[str, Any]], dict[str, list[list[dict[str, Any]]]]]:
     """Return the rows with recall above 0.5 and the deviation in windows, and curves against picks over particles."""

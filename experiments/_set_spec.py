@@ -90,16 +90,8 @@ def located_set(spec: SetSpec) -> SetSpec:
     if spec.folder is None or spec.layout is None:
         return spec
     found = find_data(spec.layout, spec.folder, spec.micrographs, spec.truth, spec.job)
-    return dataclasses.replace(
-        spec,
-        layout="files",
-        folder=None,
-        job=None,
-        micrographs=found.micrographs,
-        truth=found.coordinates,
-        diameter=spec.diameter or found.diameter_angstrom,
-        flip_y=found.flip_y if spec.flip_y is None else spec.flip_y,
-    )
+    named = found.by_name(spec.diameter, spec.flip_y)
+    return dataclasses.replace(spec, **named, truth=found.coordinates)
 
 
 def _default(name: str) -> Any:

@@ -8,24 +8,27 @@ others.
 
 import dataclasses
 import json
-import os
-import sys
-import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from experiments import _provenance
-from experiments._data_sets import DataSet, SetSpec, named_sets, prepare_set
+from experiments._data_sets import DataSet
+from experiments._failures import listed
 from experiments._members import Member, over, trained_weights
 from experiments._scoring import Result, score_member
 from jaxpick.evaluate.comparison_tables import cell
 from jaxpick.evaluate.evaluation import EvaluateSpec, ProtocolName
 from jaxpick.evaluate.text import as_csv
-from jaxpick.io.files import OutputError, write_text
+from jaxpick.io.files import write_text
 from jaxpick.spec import as_plain, require
 
+# Of a classifier of patches at a size for two cores; what is picked goes up to the border.
+TRAIN: Mapping[str, Any] = {
+    "method": {"classifier": {"steps": 6000}, "decode": {"border": "zeros"}},
+    "training": {"validate_every": 500, "log_every": 100},
+}
 SHOWN = {
     "average_precision": ("AP", 3),
     "f1": ("F1", 3),
@@ -122,47 +125,6 @@ class Measured(NamedTuple):
     failures: tuple[str, ...] = ()
 
 
-def sets_of(
-    given: Mapping[str, Any], usual: Mapping[str, Mapping[str, Any]], folder: Path
-) -> list[DataSet]:
-    """Return sets of micrographs, simulated into `folder` where they are no files.
-
-    Args:
-        given: files as one set, several sets by name, changes to every usual set, or nothing.
-        usual: simulated sets by name.
-        folder: of the simulated ones.
-    """
-    known = {one.name for one in dataclasses.fields(SetSpec)}
-    chosen = dict(given or usual)
-    if known & set(given) and not are_files(given):
-        chosen = {name: over(one, given) for name, one in usual.items()}
-    sets = named_sets(chosen)
-    return [prepare_set(name, spec, folder / name) for name, spec in sets.items()]
-
-
-def are_files(given: Mapping[str, Any]) -> bool:
-    """Return whether the settings of a set name files or a folder, and not what is to be simulated."""
-    return given.get("micrographs") is not None or given.get("folder") is not None
-
-
-def labels_of(data: DataSet) -> dict[str, Any]:
-    """Return a set as `train` takes it: micrographs with coordinates."""
-    spec = data.spec
-    require(not spec.invert, "learn.invert", spec.invert, "dark particles: none are inverted")
-    shared: dict[str, Any] = {
-        "diameter": data.diameter,
-        "pixel_size": spec.pixel_size,
-        "flip_y": spec.flip_y,
-        "scored": False,  # a truth's figure of merit says how visible a particle is
-    }
-    if spec.folder is not None:
-        place = {name: getattr(spec, name) for name in ("layout", "folder", "job", "micrographs")}
-        return {**shared, **place, "coordinates": spec.truth}
-    simulated = Path(data.micrographs).parent.parent / "particles.star"
-    coordinates = spec.truth or str(simulated)
-    return {**shared, "micrographs": data.micrographs, "coordinates": coordinates}
-
-
 def measure(study: Study, conditions: Sequence[Condition]) -> Measured:
     """Train and score every condition with every seed on each of its sets."""
     _provenance.write(Path(study.out), study)
@@ -170,15 +132,8 @@ def measure(study: Study, conditions: Sequence[Condition]) -> Measured:
     failures: list[str] = []
     for condition in conditions:
         for seed in range(getattr(study, "seeds", 1)) if condition.training else [None]:
-            try:
+            with listed(failures, f"{condition.name}, seed {seed}"):
                 outcomes += _scored(study, condition, seed)
-            except OutputError:  # of which the others would fail, too
-                raise
-            except Exception as error:
-                if os.environ.get("JAXPICK_TRACEBACK"):
-                    traceback.print_exc()
-                failures.append(f"{condition.name}, seed {seed}: {' '.join(str(error).split())}")
-                print(f"failed: {failures[-1]}", file=sys.stderr)
     return Measured(tuple(outcomes), tuple(failures))
 
 

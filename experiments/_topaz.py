@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from experiments._data_sets import DataSet
-from experiments._study import Condition, labels_of
+from experiments._study import Condition
+from experiments._study_sets import labels_of, shares
 
 TRAIN: Mapping[str, Any] = {
     "method": {
@@ -46,7 +47,7 @@ def condition(
         method="topaz",
         sets=tested,
         training={
-            "data": {**labels_of(learnt), "most_labels": labels, "validation_fraction": 0.0},
+            "data": {**labels_of(learnt), **shares(labels, validated=0.0)},
             "method": {**own, "objective": {"kind": objective}},
         },
     )

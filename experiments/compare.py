@@ -20,12 +20,8 @@ threshold, the best one of hindsight stands beside it. `experiment=proteins` is 
 that the shipped weights have not seen, `experiment=debug` takes seconds once compiled.
 """
 
-import contextlib
 import dataclasses
-import os
-import sys
-import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import field
 from pathlib import Path
 from typing import Any, Literal
@@ -33,10 +29,10 @@ from typing import Any, Literal
 from experiments import _provenance
 from experiments._comparison import consensus_of, external_picks, write_comparison
 from experiments._data_sets import named_sets, prepare_set
+from experiments._failures import listed
 from experiments._members import SMALL, members_of, trained_weights, training_of
 from experiments._scoring import Result, score_member, score_picks
 from jaxpick.evaluate.evaluation import EvaluateSpec, ProtocolName
-from jaxpick.io.files import OutputError
 from jaxpick.picking.consensus import THRESHOLD
 from jaxpick.spec import as_plain, require
 
@@ -117,20 +113,20 @@ def run(spec: CompareSpec) -> int:
     results: list[Result] = []
     failures: list[str] = []
     for member in members:
-        with _listing(failures, f"{member.path}, weights"):
+        with listed(failures, f"{member.path}, weights"):
             weights = trained_weights(member, out / member.path / "training")
             for data in sets:
-                with _listing(failures, f"{member.path} on {data.name}"):
+                with listed(failures, f"{member.path} on {data.name}"):
                     print(f"{member.path} on {data.name}", flush=True)
                     scored = score_member(member, weights, data, out, spec.scoring(), spec.pick)
                     results.append(scored)
     for data in sets:
         for name, pattern in {**spec.external, **data.spec.external}.items():
-            with _listing(failures, f"{name} on {data.name}"):
+            with listed(failures, f"{name} on {data.name}"):
                 picks = external_picks(name, str(pattern), data)
                 row = {"weights": "external", "training_overlap": "unknown: another program's"}
                 results.append(score_picks(name, picks, None, data, out, spec.scoring(), row))
-        with _listing(failures, f"consensus on {data.name}"):
+        with listed(failures, f"consensus on {data.name}"):
             if spec.consensus:
                 picks = consensus_of(spec.consensus, results, data)
                 row = {"weights": " + ".join(spec.consensus)}
@@ -140,20 +136,6 @@ def run(spec: CompareSpec) -> int:
     chosen = (spec.scoring(), baseline, spec.pictures, as_plain(spec))
     print(write_comparison(out, results, sets, failures, *chosen))
     return 1 if failures else 0
-
-
-@contextlib.contextmanager
-def _listing(failures: list[str], what: str) -> Iterator[None]:
-    """List what fails, whatever it is, and go on."""
-    try:
-        yield
-    except OutputError:  # of which the others would fail, too
-        raise
-    except Exception as error:
-        if os.environ.get("JAXPICK_TRACEBACK"):
-            traceback.print_exc()
-        failures.append(f"{what}: {' '.join(str(error).split()) or type(error).__name__}")
-        print(f"failed: {failures[-1]}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -24,17 +24,17 @@ from experiments import _plot
 from experiments import _study_plots as plots
 from experiments._data_sets import HELD_OUT_PHANTOMS
 from experiments._study import (
+    TRAIN,
     Condition,
     Measured,
     TrainedStudy,
     check,
     finish,
-    labels_of,
     measure,
     rows_of,
-    sets_of,
     setting,
 )
+from experiments._study_sets import labels_of, of_one_molecule
 from jaxpick.models.deepem import Activation
 from jaxpick.spec import require
 
@@ -47,10 +47,7 @@ class ActivationStudy(TrainedStudy):
 
     rate_sigmoid: float = setting(1.0, "learning rate with sigmoids, the paper's")
     rate_relu: float = setting(0.05, "learning rate with rectified units")
-    train: Mapping[str, Any] = setting(
-        {"method": {"classifier": {"steps": 6000}, "decode": {"border": "zeros"}}},
-        "changes to train's settings, for both",
-    )
+    train: Mapping[str, Any] = setting(TRAIN, "changes to train's settings, for both")
 
     def __post_init__(self) -> None:
         check(self)
@@ -61,8 +58,7 @@ class ActivationStudy(TrainedStudy):
 def run(spec: ActivationStudy) -> int:
     """Train with both, test on other micrographs; return 1 if one failed."""
     out = Path(spec.out)
-    learnt = sets_of(spec.learn, {"learnt": {**MOLECULE, "count": 20, "seed": 1}}, out / "learn")
-    tested = sets_of(spec.data, {"tested": {**MOLECULE, "count": 10, "seed": 2}}, out / "data")
+    learnt, tested = of_one_molecule(spec, MOLECULE, 20)
     conditions = [
         Condition(
             name=activation,
@@ -70,14 +66,13 @@ def run(spec: ActivationStudy) -> int:
             method="deepem",
             sets=tested,
             training={
-                "data": labels_of(learnt[0]),
+                "data": labels_of(learnt),
                 "method": {
                     "activation": activation,
                     "classifier": {
                         "optimizer": {"learning_rate": getattr(spec, f"rate_{activation}")}
                     },
                 },
-                "training": {"validate_every": 500, "log_every": 100},
             },
         )
         for activation in get_args(Activation)

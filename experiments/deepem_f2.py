@@ -22,16 +22,8 @@ from typing import Any
 
 from experiments import _study_plots as plots
 from experiments._data_sets import HELD_OUT_PHANTOMS
-from experiments._study import (
-    Condition,
-    Outcome,
-    Study,
-    finish,
-    measure,
-    rows_of,
-    sets_of,
-    setting,
-)
+from experiments._study import Condition, Outcome, Study, finish, measure, rows_of, setting
+from experiments._study_sets import sets_of
 
 SHOWN = {
     "best_f2": ("best F2", 3),

@@ -27,17 +27,16 @@ from experiments import _study_plots as plots
 from experiments._data_sets import HELD_OUT_PHANTOMS
 from experiments._members import over
 from experiments._study import (
+    TRAIN,
     Condition,
     TrainedStudy,
-    are_files,
     check,
     finish,
-    labels_of,
     measure,
     rows_of,
-    sets_of,
     setting,
 )
+from experiments._study_sets import are_files, labels_of, sets_of
 from jaxpick.spec import require
 
 MOLECULE = {"phantom": HELD_OUT_PHANTOMS[1]}
@@ -49,10 +48,7 @@ class SnrStudy(TrainedStudy):
     """Settings of the study; `learn` and `data` are changes to what is simulated."""
 
     ratios: tuple[float, ...] = setting((0.01, 0.005, 0.001), "signal to noise, one condition each")
-    train: Mapping[str, Any] = setting(
-        {"method": {"classifier": {"steps": 6000}, "decode": {"border": "zeros"}}},
-        "changes to train's settings, for every condition",
-    )
+    train: Mapping[str, Any] = setting(TRAIN, "changes to train's settings, for every condition")
 
     def __post_init__(self) -> None:
         check(self)
@@ -79,10 +75,7 @@ def run(spec: SnrStudy) -> int:
                 told={"snr": ratio},
                 method="deepem",
                 sets=sets_of(spec.data, tested, out / "data"),
-                training={
-                    "data": labels_of(source),
-                    "training": {"validate_every": 500, "log_every": 100},
-                },
+                training={"data": labels_of(source)},
             )
         )
     measured = measure(spec, conditions)

@@ -25,20 +25,19 @@ from typing import Any
 from experiments import _study_plots as plots
 from experiments._data_sets import HELD_OUT_PHANTOMS
 from experiments._study import (
+    TRAIN,
     Condition,
     TrainedStudy,
     check,
     finish,
-    labels_of,
     measure,
     rows_of,
-    sets_of,
     setting,
 )
+from experiments._study_sets import labels_of, of_one_molecule, shares
 from jaxpick.spec import require
 
 MOLECULE = {"phantom": HELD_OUT_PHANTOMS[1]}
-VALIDATED = 0.2
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -46,10 +45,7 @@ class TrainingSizeStudy(TrainedStudy):
     """Settings of the study."""
 
     particles: tuple[int, ...] = setting((100, 400, 800, 1200), "learnt from, one condition each")
-    train: Mapping[str, Any] = setting(
-        {"method": {"classifier": {"steps": 6000}, "decode": {"border": "zeros"}}},
-        "changes to train's settings, for every condition",
-    )
+    train: Mapping[str, Any] = setting(TRAIN, "changes to train's settings, for every condition")
 
     def __post_init__(self) -> None:
         check(self)
@@ -62,8 +58,7 @@ def run(spec: TrainingSizeStudy) -> int:
     out = Path(spec.out)
 
     # Labelled micrographs of one molecule, and others of it.
-    learnt = sets_of(spec.learn, {"learnt": {**MOLECULE, "count": 30, "seed": 1}}, out / "learn")
-    tested = sets_of(spec.data, {"tested": {**MOLECULE, "count": 10, "seed": 2}}, out / "data")
+    learnt, tested = of_one_molecule(spec, MOLECULE, 30)
 
     # As many boxes without a particle as with one.
     conditions = [
@@ -73,13 +68,8 @@ def run(spec: TrainingSizeStudy) -> int:
             method="deepem",
             sets=tested,
             training={
-                "data": {
-                    **labels_of(learnt[0]),
-                    "most_labels": round(number / (1 - VALIDATED)),
-                    "validation_fraction": VALIDATED,
-                },
+                "data": {**labels_of(learnt), **shares(number)},
                 "method": {"non_particles": number},
-                "training": {"validate_every": 500, "log_every": 100},
             },
         )
         for number in spec.particles

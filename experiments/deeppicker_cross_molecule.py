@@ -25,20 +25,17 @@ from typing import Any
 
 from experiments import _study_plots as plots
 from experiments._data_sets import HELD_OUT_PHANTOMS
-from experiments._deeppicker import MATCHED, TRAIN, VALIDATED, with_ratio
+from experiments._deeppicker import MATCHED, SHOWN, draw_recall
 from experiments._study import (
-    SHOWN,
+    TRAIN,
     Condition,
     TrainedStudy,
-    are_files,
     check,
     finish,
-    labels_of,
     measure,
-    rows_of,
-    sets_of,
     setting,
 )
+from experiments._study_sets import are_files, labels_of, sets_of, shares
 from jaxpick.spec import require
 
 MOLECULES = (101, 102, 103, 104)
@@ -83,22 +80,16 @@ def run(spec: CrossMoleculeStudy) -> int:
                 "data": {
                     **sets[0],
                     "more": sets[1:],
-                    "most_labels": round(spec.particles / (1 - VALIDATED)),
-                    "validation_fraction": VALIDATED,
+                    **shares(spec.particles),
                 }
             },
         )
         for name, sets in chosen.items()
     ]
     measured = measure(spec, conditions)
-    rows, curves = with_ratio(measured, rows_of(measured))
-    plots.bars(out / "recall.png", rows, {"recall_at_half": "Recall at scores above 0.5"})
-    ratio = ("ratio", "Picks / particles")
-    figures = {"recall": "recall", "precision": "precision"}
-    plots.curves(out / "ratio.png", curves, ratio, figures, "Recall, precision")
+    rows = draw_recall(out, measured)
     plots.bars(out / "deviation.png", rows, {"deviation": "Distance of centres / window"})
-    shown = {"recall_at_half": ("recall above 0.5", 3), "deviation": ("deviation / window", 3)}
-    return finish(spec, rows, measured.failures, shown | SHOWN)
+    return finish(spec, rows, measured.failures, SHOWN)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,8 @@ import numpy as np
 from experiments import _study_plots as plots
 from experiments._data_sets import HELD_OUT_PHANTOMS, DataSet
 from experiments._deeppicker import MATCHED
-from experiments._study import Condition, Study, are_files, check, finish, measure, sets_of, setting
+from experiments._study import Condition, Study, check, finish, measure, setting
+from experiments._study_sets import are_files, sets_of
 from jaxpick.evaluate.text import as_csv
 from jaxpick.io.files import InputError, write_text
 from jaxpick.io.names import match_names

@@ -21,7 +21,8 @@ from experiments import iterate
 from experiments._data_sets import HELD_OUT_PHANTOMS
 from experiments._deeppicker import MATCHED
 from experiments._scoring import score_picks
-from experiments._study import Study, check, finish, sets_of, setting
+from experiments._study import Study, check, finish, setting
+from experiments._study_sets import sets_of
 from jaxpick.io.coordinates import read_picks
 from jaxpick.spec import require
 

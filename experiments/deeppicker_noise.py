@@ -28,7 +28,8 @@ from experiments import _study_plots as plots
 from experiments import pick
 from experiments._data_sets import HELD_OUT_PHANTOMS
 from experiments._members import over
-from experiments._study import Condition, Study, check, finish, measure, rows_of, sets_of, setting
+from experiments._study import Condition, Study, check, finish, measure, rows_of, setting
+from experiments._study_sets import sets_of
 from jaxpick.io.coordinates import read_picks
 from jaxpick.io.micrographs import find_micrographs, write_mrc
 from jaxpick.spec import build, require

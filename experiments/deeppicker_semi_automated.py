@@ -20,21 +20,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from experiments import _study_plots as plots
 from experiments._data_sets import HELD_OUT_PHANTOMS
-from experiments._deeppicker import MATCHED, TRAIN, VALIDATED, with_ratio
+from experiments._deeppicker import MATCHED, SHOWN, draw_recall
 from experiments._study import (
-    SHOWN,
+    TRAIN,
     Condition,
     TrainedStudy,
     check,
     finish,
-    labels_of,
     measure,
-    rows_of,
-    sets_of,
     setting,
 )
+from experiments._study_sets import labels_of, of_one_molecule, shares
 from jaxpick.spec import require
 
 MOLECULE = {"phantom": HELD_OUT_PHANTOMS[0]}
@@ -58,8 +55,7 @@ class SemiAutomatedStudy(TrainedStudy):
 def run(spec: SemiAutomatedStudy) -> int:
     """Train with each number of labels, test on other micrographs; return 1 if one failed."""
     out = Path(spec.out)
-    learnt = sets_of(spec.learn, {"learnt": {**MOLECULE, "count": 100, "seed": 1}}, out / "learn")
-    tested = sets_of(spec.data, {"tested": {**MOLECULE, "count": 10, "seed": 2}}, out / "data")
+    learnt, tested = of_one_molecule(spec, MOLECULE, 100)
     conditions = [
         Condition(
             name=f"{number}_particles",
@@ -67,11 +63,7 @@ def run(spec: SemiAutomatedStudy) -> int:
             method="deeppicker",
             sets=tested,
             training={
-                "data": {
-                    **labels_of(learnt[0]),
-                    "most_labels": round(number / (1 - VALIDATED)),
-                    "validation_fraction": VALIDATED,
-                }
+                "data": {**labels_of(learnt), **shares(number)},
             },
         )
         for number in spec.particles
@@ -84,13 +76,8 @@ def run(spec: SemiAutomatedStudy) -> int:
         weights=spec.weights,
     )
     measured = measure(spec, [*conditions, automated])
-    rows, curves = with_ratio(measured, rows_of(measured))
-    plots.bars(out / "recall.png", rows, {"recall_at_half": "Recall at scores above 0.5"})
-    ratio = ("ratio", "Picks / particles")
-    figures = {"recall": "recall", "precision": "precision"}
-    plots.curves(out / "ratio.png", curves, ratio, figures, "Recall, precision")
-    shown = {"recall_at_half": ("recall above 0.5", 3), "deviation": ("deviation / window", 3)}
-    return finish(spec, rows, measured.failures, shown | SHOWN)
+    rows = draw_recall(out, measured)
+    return finish(spec, rows, measured.failures, SHOWN)
 
 
 if __name__ == "__main__":

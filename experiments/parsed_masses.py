@@ -25,7 +25,8 @@ import numpy as np
 
 from experiments import _study_plots as plots
 from experiments._data_sets import HELD_OUT_PHANTOMS
-from experiments._study import Condition, Study, finish, measure, rows_of, sets_of, setting
+from experiments._study import Condition, Study, finish, measure, rows_of, setting
+from experiments._study_sets import sets_of
 
 DIRTY = {"amount": 2.0, "clean_probability": 0.0}
 # The weights that ship bring a cut of their own; blobs too light for the histogram are left out.

@@ -20,17 +20,8 @@ from typing import Any
 from experiments import _study_plots as plots
 from experiments._data_sets import HELD_OUT_PHANTOMS
 from experiments._members import SMALL
-from experiments._study import (
-    Condition,
-    TrainedStudy,
-    check,
-    finish,
-    labels_of,
-    measure,
-    rows_of,
-    sets_of,
-    setting,
-)
+from experiments._study import Condition, TrainedStudy, check, finish, measure, rows_of, setting
+from experiments._study_sets import labels_of, of_one_molecule
 from jaxpick import methods
 from jaxpick.spec import as_plain, build, require
 from jaxpick.weights.shipped import load_picker_weights
@@ -56,8 +47,7 @@ def run(spec: SimToRealStudy) -> int:
     """Pick with each method in its three ways; return 1 if one failed."""
     out = Path(spec.out)
     molecule = {"phantom": HELD_OUT_PHANTOMS[0], **DIRTY}
-    (learnt,) = sets_of(spec.learn, {"learnt": {**molecule, "seed": 1}}, out / "learn")
-    tested = sets_of(spec.data, {"tested": {**molecule, "seed": 2}}, out / "data")
+    learnt, tested = of_one_molecule(spec, molecule, 5, tested=5)
     conditions = []
     for name in spec.methods:
         settings = _settings(name, spec.steps)

@@ -21,16 +21,8 @@ from typing import Any
 from experiments import _study_plots as plots
 from experiments._data_sets import HELD_OUT_PHANTOMS
 from experiments._members import SMALL, over
-from experiments._study import (
-    Condition,
-    TrainedStudy,
-    check,
-    finish,
-    measure,
-    rows_of,
-    sets_of,
-    setting,
-)
+from experiments._study import Condition, TrainedStudy, check, finish, measure, rows_of, setting
+from experiments._study_sets import sets_of
 from jaxpick.io.maps import find_maps, map_name
 from jaxpick.io.structures import find_structures, structure_name
 from jaxpick.spec import require

@@ -20,7 +20,8 @@ from typing import Any
 
 from experiments import _study_plots as plots
 from experiments._data_sets import HELD_OUT_PHANTOMS
-from experiments._study import TrainedStudy, check, finish, measure, rows_of, sets_of, setting
+from experiments._study import TrainedStudy, check, finish, measure, rows_of, setting
+from experiments._study_sets import of_one_molecule
 from experiments._topaz import TRAIN, condition
 from jaxpick.methods.topaz_objective import Kind
 from jaxpick.spec import require
@@ -46,9 +47,7 @@ class LabelsStudy(TrainedStudy):
 def run(spec: LabelsStudy) -> int:
     """Train each objective with each number of labels; return 1 if one failed."""
     out = Path(spec.out)
-    usual = {"learnt": {**MOLECULE, "count": 20, "seed": 1}}
-    (learnt,) = sets_of(spec.learn, usual, out / "learn")
-    tested = sets_of(spec.data, {"tested": {**MOLECULE, "count": 10, "seed": 2}}, out / "data")
+    learnt, tested = of_one_molecule(spec, MOLECULE, 20)
     conditions = [
         condition(kind, number, 1.0, learnt, tested, {"objective": kind, "labels": number})
         for kind in spec.objectives

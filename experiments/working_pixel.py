@@ -29,9 +29,9 @@ from experiments._study import (
     finish,
     measure,
     rows_of,
-    sets_of,
     setting,
 )
+from experiments._study_sets import sets_of
 from jaxpick.methods import unet
 from jaxpick.spec import require
 

@@ -14,7 +14,7 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from jaxpick.io.empiar import find_empiar
 from jaxpick.io.files import InputError
@@ -66,6 +66,18 @@ class DataFiles(NamedTuple):
     coordinates: str | None
     flip_y: bool | None = None
     diameter_angstrom: float | None = None
+
+    def by_name(self, diameter: float | None, flip_y: bool | None) -> dict[str, Any]:
+        """Return the settings of a set that names these files; what is given goes before what is
+        found."""
+        return {
+            "layout": "files",
+            "folder": None,
+            "job": None,
+            "micrographs": self.micrographs,
+            "diameter": diameter or self.diameter_angstrom,
+            "flip_y": self.flip_y if flip_y is None else flip_y,
+        }
 
 
 def find_data(

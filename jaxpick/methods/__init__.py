@@ -5,7 +5,7 @@ bank of views to simulate with, or labelled micrographs) and `make_picker(spec, 
 margin_angstrom)`. It may have `calibrate(spec, params, stage, seed) -> spec`, called once the last stage is trained:
 what picking needs to know of the trained parameters, such as the peaks that noise gives. One with a `THRESHOLD_BETA`
 gets the threshold of the best F score with that beta on whole fields (`jaxpick.evaluate.field_threshold`).
-Those in `UNTRAINED` learn nothing: their `training_stages` refuse, and `make_picker` looks at no parameters.
+Those in `UNTRAINED` learn nothing: they have no `training_stages`, and `make_picker` looks at no parameters.
 """
 
 import importlib

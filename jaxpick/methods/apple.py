@@ -8,12 +8,11 @@ picked. It gives no scores: here a pick's score is the share of references that 
 """
 
 import dataclasses
-from typing import Any, NoReturn
+from typing import Any
 
 from jaxpick.picking.apple_picker import AppleDecodeSpec, ApplePicker
 from jaxpick.picking.window_classifier import load_machine
 from jaxpick.preprocess.shrunk import ShrunkSpec
-from jaxpick.spec import SpecError
 
 NAME = "apple"
 
@@ -29,15 +28,6 @@ class Spec:
 
     working: ShrunkSpec = ShrunkSpec()
     decode: AppleDecodeSpec = AppleDecodeSpec()
-
-
-def training_stages(spec: Spec, data: Any) -> NoReturn:
-    """Refuse: nothing is learnt beyond one micrograph.
-
-    Raises:
-        SpecError: always.
-    """
-    raise SpecError("method: apple has nothing to train; pick with it as it is")
 
 
 def make_picker(

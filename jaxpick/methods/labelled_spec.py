@@ -135,14 +135,6 @@ def located(spec: LabelledSpec) -> LabelledSpec:
     if spec.folder is None or spec.layout is None:
         return spec
     found = find_data(spec.layout, spec.folder, spec.micrographs, spec.coordinates, spec.job)
-    return dataclasses.replace(
-        spec,
-        layout="files",
-        folder=None,
-        job=None,
-        micrographs=found.micrographs,
-        coordinates=found.coordinates,
-        diameter=spec.diameter or found.diameter_angstrom,
-        flip_y=found.flip_y if spec.flip_y is None else spec.flip_y,
-        scored=spec.scored and spec.layout != "simulated",
-    )
+    named = found.by_name(spec.diameter, spec.flip_y)
+    scored = spec.scored and spec.layout != "simulated"
+    return dataclasses.replace(spec, **named, coordinates=found.coordinates, scored=scored)

@@ -7,7 +7,7 @@ standard deviations of this figure of merit, greedy maxima.
 
 import dataclasses
 from dataclasses import field
-from typing import Any, NoReturn
+from typing import Any
 
 from jaxpick.io.optics import has_optics, read_optics
 from jaxpick.picking.log_picker import LogDecodeSpec, LogPicker
@@ -78,15 +78,6 @@ class Spec:
         expected = f"at least min_diameter_angstrom ({least:g})"
         require(least <= largest, "max_diameter_angstrom", largest, expected)
         return least, largest
-
-
-def training_stages(spec: Spec, data: Any) -> NoReturn:
-    """Refuse: nothing is learnt.
-
-    Raises:
-        SpecError: always.
-    """
-    raise SpecError("method: log has nothing to train; pick with it as it is")
 
 
 def with_optics_of(spec: Spec, micrographs: str) -> Spec:

@@ -9,7 +9,7 @@ peaks. A pick's score is its correlation coefficient; the pose of its best templ
 
 import dataclasses
 from dataclasses import field
-from typing import Any, NoReturn
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -91,15 +91,6 @@ class Spec:
             counts = self.defocus_angstrom is not None or value == default
             require(counts, name, value, f"{default:g}, as it counts with defocus_angstrom alone")
         require(not twice, "defocus_angstrom", self.defocus_angstrom, expected)
-
-
-def training_stages(spec: Spec, data: Any) -> NoReturn:
-    """Refuse: nothing is learnt.
-
-    Raises:
-        SpecError: always.
-    """
-    raise SpecError("method: template has nothing to train; pick with it as it is")
 
 
 def with_optics_of(spec: Spec, micrographs: str) -> Spec:

@@ -57,6 +57,20 @@ def fourier_pad(
     return jnp.fft.irfft2(spectrum, s=shape) * scale
 
 
+def fourier_resample(
+    image: Float[Array, "y x"], shape: tuple[int, ...]
+) -> Float[Array, "other_y other_x"]:
+    """Bring an image to another `shape` (y, x): cropped, padded, or left alone where it fits.
+
+    Raises:
+        ValueError: if one axis shrinks and the other grows.
+    """
+    if shape == image.shape:
+        return image
+    shrinks = shape[0] < image.shape[0] or shape[1] < image.shape[1]
+    return fourier_crop(image, shape) if shrinks else fourier_pad(image, shape)
+
+
 def crop_spectrum(
     spectrum: Spectrum, shape: tuple[int, ...]
 ) -> Complex[Array, "small_fy small_fx"]:

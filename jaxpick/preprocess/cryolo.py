@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from jaxpick.numerics.coordinates import CoordinateMap
-from jaxpick.numerics.fourier import band_pass, fourier_crop, fourier_pad
+from jaxpick.numerics.fourier import band_pass, fourier_resample
 from jaxpick.preprocess.borders import usable_box
 from jaxpick.preprocess.working import WorkingImage, check_diameter, inside_plane, working_box
 from jaxpick.spec import require
@@ -112,10 +112,7 @@ def _resample_and_normalise(
     spec: CryoloPreprocessSpec,
     usable: Int[Array, "4"],
 ) -> Float[Array, "small_y small_x"]:
-    if shape[0] < image.shape[0] or shape[1] < image.shape[1]:
-        image = fourier_crop(image, shape)
-    elif shape != image.shape:
-        image = fourier_pad(image, shape)
+    image = fourier_resample(image, shape)
     frequency = spec.low_pass_frequency
     # Beyond the corner of the working spectrum there is nothing left to remove.
     if frequency is not None and frequency * scale < 0.75:

@@ -23,9 +23,9 @@ from jax.scipy.special import xlog1py, xlogy
 from jaxtyping import Array, Float, Int
 
 from jaxpick.numerics.coordinates import CoordinateMap
-from jaxpick.numerics.fourier import fourier_crop, fourier_pad
+from jaxpick.numerics.fourier import fourier_resample
 from jaxpick.preprocess.borders import Box, usable_box
-from jaxpick.preprocess.working import WorkingImage, check_diameter
+from jaxpick.preprocess.working import WorkingImage, check_diameter, inside_plane
 from jaxpick.spec import require
 from jaxpick.typing import HostImage, Image, Scalar
 
@@ -133,7 +133,7 @@ def normalise_topaz(
         spec: normalisation.
         usable: first and last + 1 row, first and last + 1 column that count; the rest becomes 0.
     """
-    inside = _inside(image.shape, usable)
+    inside = inside_plane(image.shape, usable)
     mean, deviation = _mean_and_deviation(image, inside)
     if spec.normalisation == "mixture":
         fitted = fit_mixture(image, spec.alpha, spec.beta, inside)
@@ -269,14 +269,6 @@ def _mean_and_deviation(
     return mean, jnp.sqrt(jnp.sum(weights * (values - mean) ** 2) / total)
 
 
-def _inside(shape: tuple[int, ...], usable: Int[Array, "4"] | None) -> Float[Array, "y x"]:
-    if usable is None:
-        return jnp.ones(shape, jnp.float32)
-    y, x = (jnp.arange(size) for size in shape)
-    rows, columns = (y >= usable[0]) & (y < usable[1]), (x >= usable[2]) & (x < usable[3])
-    return (rows[:, None] & columns[None, :]).astype(jnp.float32)
-
-
 def _working_box(
     usable: Box, coordinates: CoordinateMap, shape: tuple[int, int]
 ) -> Int[np.ndarray, "4"]:
@@ -291,8 +283,4 @@ def _working_box(
 def _resample_and_normalise(
     image: Image, shape: tuple[int, int], spec: TopazPreprocessSpec, usable: Int[Array, "4"]
 ) -> Float[Array, "small_y small_x"]:
-    if shape[0] < image.shape[0] or shape[1] < image.shape[1]:
-        image = fourier_crop(image, shape)
-    elif shape != image.shape:
-        image = fourier_pad(image, shape)
-    return normalise_topaz(image, spec, usable)
+    return normalise_topaz(fourier_resample(image, shape), spec, usable)

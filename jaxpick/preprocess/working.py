@@ -20,7 +20,7 @@ from jaxtyping import Array, Float, Int
 from jaxpick.io.files import InputError
 from jaxpick.numerics.blur import gaussian_blur
 from jaxpick.numerics.coordinates import CoordinateMap
-from jaxpick.numerics.fourier import fourier_crop, fourier_pad
+from jaxpick.numerics.fourier import fourier_resample
 from jaxpick.preprocess.borders import Box, usable_box
 from jaxpick.spec import require
 from jaxpick.typing import HostImage, Image
@@ -226,8 +226,4 @@ def working_box(usable: Box, coordinates: CoordinateMap) -> Int[np.ndarray, "4"]
 def _resample_and_normalise(
     image: Image, shape: tuple[int, int], spec: WorkingSpec, usable: Int[Array, "4"]
 ) -> Float[Array, "small_y small_x"]:
-    if shape[0] < image.shape[0] or shape[1] < image.shape[1]:
-        image = fourier_crop(image, shape)
-    elif shape != image.shape:
-        image = fourier_pad(image, shape)
-    return normalise(image, spec, usable)
+    return normalise(fourier_resample(image, shape), spec, usable)

@@ -17,7 +17,8 @@ from studies import STUDIES, study_of
 from experiments import _hydra
 from experiments._deeppicker import recall_at
 from experiments._members import Member, over, training_of
-from experiments._study import Study, TrainedStudy, sets_of
+from experiments._study import Study, TrainedStudy
+from experiments._study_sets import of_one_molecule, sets_of, shares
 from experiments.domain_randomisation import CHANGES
 from jaxpick import methods
 from jaxpick.simulate.priors import Priors
@@ -212,6 +213,21 @@ def test_a_condition_that_fails_is_told_and_the_others_go_on(files, tmp_path):
 def test_what_cannot_be_is_refused_before_anything_runs(name, override, path, tmp_path):
     with pytest.raises(SpecError, match=f"^{path}"):
         debug(name, tmp_path, override)
+
+
+def test_one_molecule_is_learnt_from_and_others_of_it_are_tested_on(files, tmp_path):
+    own = own_files(files)
+    spec = TrainedStudy(out=str(tmp_path), learn=own, data={"a": own, "b": own})
+    learnt, tested = of_one_molecule(spec, {}, 1)
+    assert learnt.diameter == DIAMETER and [one.name for one in tested] == ["a", "b"]
+    with pytest.raises(SpecError, match="learn: expected one set of micrographs, got 2"):
+        of_one_molecule(dataclasses.replace(spec, learn={"a": own, "b": own}), {}, 1)
+
+
+@pytest.mark.parametrize(("particles", "validated"), [(400, 0.2), (100, 0.0), (1000, 0.5)])
+def test_so_many_particles_are_learnt_from_beside_those_that_validate(particles, validated):
+    found = shares(particles, validated)
+    assert found["most_labels"] * (1 - found["validation_fraction"]) == pytest.approx(particles)
 
 
 def test_every_change_of_the_randomisation_changes_the_training():

@@ -150,5 +150,3 @@ def test_settings_are_checked_and_survive_as_plain_data():
     assert isinstance(apple.make_picker(RELEASED, {}, 100.0), Picker)
     with pytest.raises(SpecError, match="particle_share"):
         AppleDecodeSpec(particle_share=0.5)
-    with pytest.raises(SpecError, match="apple has nothing to train"):
-        apple.training_stages(RELEASED, None)

@@ -230,5 +230,3 @@ def test_settings_are_checked_and_survive_as_plain_data():
         log.make_picker(log.Spec(max_diameter_angstrom=50.0), {}, 150.0)
     with pytest.raises(SpecError, match="adjust_threshold"):
         LogDecodeSpec(adjust_threshold=3.0, upper_threshold=2.0)
-    with pytest.raises(SpecError, match="log has nothing to train"):
-        log.training_stages(spec, None)

@@ -86,6 +86,20 @@ def test_sizes_on_the_wrong_side_are_refused():
         fourier.fourier_pad(image, (9, 4))
 
 
+@pytest.mark.parametrize("shape", [(6, 10), (6, 8), (18, 20), (4, 6)])
+def test_resampling_keeps_the_mean_and_what_fits_both(shape):
+    """A wave slower than both Nyquist frequencies is the same wave on any grid."""
+
+    def wave(ny, nx):
+        y, x = np.mgrid[:ny, :nx]
+        return (2.0 + np.cos(2 * np.pi * (y / ny + x / nx) + 0.4)).astype(np.float32)
+
+    found = fourier.fourier_resample(jnp.asarray(wave(6, 10)), shape)
+    np.testing.assert_allclose(found, wave(*shape), atol=2e-6)
+    with pytest.raises(ValueError, match="at most"):
+        fourier.fourier_resample(jnp.zeros((8, 8)), (9, 4))
+
+
 def test_filter_is_circular_convolution():
     rng = np.random.default_rng(4)
     image, kernel = rng.normal(size=(2, 6, 7)).astype(np.float32)
