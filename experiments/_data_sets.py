@@ -21,7 +21,7 @@ from experiments._set_spec import SetSpec as SetSpec
 from experiments._set_spec import located_set
 from jaxpick.io.array_cache import file_digest
 from jaxpick.io.coordinates import read_picks
-from jaxpick.io.files import InputError, write_text
+from jaxpick.io.files import InputError, discard_folder, write_text
 from jaxpick.io.micrographs import find_micrographs
 from jaxpick.io.names import match_names
 from jaxpick.io.nouns import Picks
@@ -134,6 +134,8 @@ def _simulated(name: str, spec: SetSpec, folder: Path) -> DataSet:
     record = json.dumps(made_of, indent=1) + "\n"
     stored = folder / "settings.json"
     if stored.is_file() and stored.read_text(encoding="utf-8") != record:
+        (folder / "simulate.json").unlink(missing_ok=True)  # first what says that it is finished
+        discard_folder(folder / "truth")
         shutil.rmtree(folder)
     write_text(stored, record)
     if not (folder / "simulate.json").is_file():  # written last

@@ -19,13 +19,14 @@ simulator.background.micrographs='empty/*.mrc' or simulator.background.spectrum=
 import dataclasses
 import time
 from pathlib import Path
+from typing import Any
 
 import jax
 
 from experiments import _provenance
 from jaxpick import rngs
+from jaxpick.io import simulated_folder as folder
 from jaxpick.io.backgrounds import BackgroundSpec, read_surroundings
-from jaxpick.io.simulated_folder import gather_truth, is_finished, save_simulated, write_summary
 from jaxpick.io.specimens import SpecimensSpec, read_specimens
 from jaxpick.simulate.bank import MAX_BOX_SHARE, Bank, BankSpec, build_bank
 from jaxpick.simulate.distractors import require_slots
@@ -34,7 +35,7 @@ from jaxpick.simulate.poses import bank_volumes
 from jaxpick.simulate.priors import PixelAngstrom, Priors
 from jaxpick.simulate.render import simulate_micrograph
 from jaxpick.simulate.specimens import Specimen, diameter_angstrom
-from jaxpick.spec import require
+from jaxpick.spec import as_plain, require
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -84,32 +85,35 @@ def run(spec: SimulateSpec) -> int:
     real = read_surroundings(spec.simulator.background, spec.simulator.priors, spec.size)
     specimens = choose_specimens(spec.simulator)
     bank = make_bank(specimens, spec.simulator)
-    _provenance.write(out, spec)
-    largest = float(max(diameter_angstrom(specimen) for specimen in specimens))
-    priors = with_room(spec.simulator.priors, largest)
-    volumes = bank_volumes(specimens, bank) if spec.simulator.exact_poses else None
-    limits = (spec.size, spec.max_particles, spec.max_distractors)
-    simulate = jax.jit(
-        lambda key, bank, *given: simulate_micrograph(key, priors, bank, *limits, *given)
-    )
-    stream, start = rngs.stream(spec.seed, "simulate"), time.monotonic()
-    left = [index for index in range(spec.count) if not is_finished(out, index)]
-    for done, index in enumerate(left, start=1):
-        around = real.at(spec.seed, index, spec.size) if real else None
-        save_simulated(out, index, simulate(rngs.at_step(stream, index), bank, volumes, around))
-        rate = done / (time.monotonic() - start)
-        print(
-            f"{index + 1}/{spec.count}: {rate:.2f}/s, {(len(left) - done) / rate:.0f} s left",
-            flush=True,
+    settings = {name: value for name, value in as_plain(spec).items() if name != "out"}
+    with folder.held_for(out, settings):
+        _provenance.write(out, spec)
+        largest = float(max(diameter_angstrom(specimen) for specimen in specimens))
+        priors = with_room(spec.simulator.priors, largest)
+        volumes = bank_volumes(specimens, bank) if spec.simulator.exact_poses else None
+        limits = (spec.size, spec.max_particles, spec.max_distractors)
+        simulate = jax.jit(
+            lambda key, bank, *given: simulate_micrograph(key, priors, bank, *limits, *given)
         )
-    truth = gather_truth(out, spec.count)
-    species = [
-        {"name": s.name, "mass_kda": s.mass_kda, "diameter_angstrom": float(diameter_angstrom(s))}
-        for s in specimens
-    ]
-    write_summary(out, species, truth)
+        stream, start = rngs.stream(spec.seed, "simulate"), time.monotonic()
+        left = [index for index in range(spec.count) if not folder.is_finished(out, index)]
+        for done, index in enumerate(left, start=1):
+            around = real.at(spec.seed, index, spec.size) if real else None
+            drawn = simulate(rngs.at_step(stream, index), bank, volumes, around)
+            folder.save_simulated(out, index, drawn)
+            rate = done / (time.monotonic() - start)
+            told = f"{rate:.2f}/s, {(len(left) - done) / rate:.0f} s left"
+            print(f"{index + 1}/{spec.count}: {told}", flush=True)
+        truth = folder.gather_truth(out, spec.count)
+        folder.write_summary(out, [species(specimen) for specimen in specimens], truth)
     print(f"{sum(map(len, truth))} particles in {spec.count} micrographs -> {out}/particles.star")
     return 0
+
+
+def species(specimen: Specimen) -> dict[str, Any]:
+    """Return what simulate.json says of a molecule."""
+    diameter = float(diameter_angstrom(specimen))
+    return {"name": specimen.name, "mass_kda": specimen.mass_kda, "diameter_angstrom": diameter}
 
 
 def choose_specimens(spec: SimulatorSpec) -> list[Specimen]:

@@ -22,7 +22,6 @@ were left out; each is named with its reason.
 
 import dataclasses
 import json
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -33,7 +32,7 @@ from experiments import _plot, _provenance
 from experiments._finished import finished_training
 from jaxpick import methods
 from jaxpick.evaluate.field_threshold import calibrate
-from jaxpick.io.files import write_text
+from jaxpick.io.files import discard_folder, write_text
 from jaxpick.io.specimens import SpecimensSpec, stored_bank
 from jaxpick.methods.labelled_examples import Data
 from jaxpick.methods.labelled_sets import keep_split, read_sets
@@ -108,7 +107,7 @@ def run(spec: TrainExperiment) -> int:
         stages = start_from(stages, params, str(spec.weights))
     is_writing = is_first_host()
     if spec.overwrite and is_writing:  # only now: a mistake among the settings must cost nothing
-        shutil.rmtree(out / "checkpoints", ignore_errors=True)
+        discard_folder(out / "checkpoints")
         for name in ("metrics.csv", "config.json", "train.json"):
             (out / name).unlink(missing_ok=True)
     wait_for_hosts("overwritten")

@@ -6,6 +6,7 @@ import functools
 import glob
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -76,9 +77,23 @@ def _temporary(path: Path) -> Iterator[Path]:
 def _remove_abandoned(folder: Path) -> None:
     """Remove what killed processes were writing in a folder; done once by each process."""
     for path in folder.glob(f"{_WRITING}*"):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+            continue
         with contextlib.suppress(OSError), path.open("r+b") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # refused while its writer lives
             path.unlink()
+
+
+def discard_folder(folder: Path) -> None:
+    """Remove a folder, if there is one, as if at once: what a kill leaves of it has no name any more.
+
+    The next that writes beside it removes the rest.
+    """
+    nameless = folder.with_name(f"{_WRITING}{folder.name}-{os.getpid()}")
+    with contextlib.suppress(FileNotFoundError):
+        folder.rename(nameless)
+        shutil.rmtree(nameless)
 
 
 def write_text(path: Path | str, text: str) -> None:

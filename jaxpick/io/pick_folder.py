@@ -78,7 +78,7 @@ class PickFolder:
         self._check_folder()
         new, old = self._settings(scoring), _read_json(self._settings_file())
         differs = old.get("scoring") != new["scoring"]
-        has_candidates = any((self.path / "candidates").glob("*.json"))
+        has_candidates = any((self.path / "candidates").glob("[!.]*.json"))
         if differs and has_candidates and not overwrite:
             differing = _differing(old.get("scoring", {}), new["scoring"])
             raise InputError(
@@ -243,7 +243,7 @@ class PickFolder:
         """Remove totals and the STAR files of recorded micrographs, and their records; others' files stay."""
         for name in (f"{TOTAL}.star", f"{TOTAL}.csv", "pick.json", "report.html"):
             (self.path / name).unlink(missing_ok=True)
-        for record in (self.path / "candidates").glob("*.json"):
+        for record in (self.path / "candidates").glob("[!.]*.json"):
             (self.path / f"{record.stem}.star").unlink(missing_ok=True)
             if candidates:
                 record.unlink()

@@ -1,7 +1,8 @@
 """The folder that `simulate` writes: micrographs, masks, and the truth as RELION's particle table."""
 
+import contextlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ import numpy as np
 from jaxtyping import Int
 
 from jaxpick.io.coordinates import read_picks, write_picks
-from jaxpick.io.files import write_text
+from jaxpick.io.files import InputError, write_text
+from jaxpick.io.locks import joint_writer
 from jaxpick.io.mrc import write_mrc
 from jaxpick.io.nouns import Picks, make_picks
 from jaxpick.simulate.planes import CLASSES
@@ -25,6 +27,39 @@ PARTICLE, IGNORED, CONTAMINANT = 1, 2, 10
 def micrograph_name(index: int) -> str:
     """Return the file name of a simulated micrograph."""
     return f"simulated_{index:05d}.mrc"
+
+
+@contextlib.contextmanager
+def held_for(folder: Path, settings: Mapping[str, Any]) -> Iterator[None]:
+    """Keep micrographs of other settings out of a folder as long as it is used, and ever after.
+
+    Args:
+        folder: made if missing.
+        settings: plain data that decide each micrograph, and their `count`, which may change; kept
+            in `settings.json`.
+
+    Raises:
+        InputError: when micrographs of other settings are there, or are being made by another
+            process.
+    """
+    path = folder / "settings.json"
+    new = json.loads(json.dumps(settings))
+
+    def prepare(is_alone: bool) -> None:
+        old = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else new
+        named = [name for name in {**old, **new} if name != "count"]
+        differing = [name for name in named if old.get(name) != new.get(name)]
+        is_begun = any((folder / "truth").glob("[!.]*.json"))
+        if differing and (is_begun or not is_alone):
+            raise InputError(
+                f"{folder}: holds micrographs simulated with another {', '.join(differing)}; give "
+                "another out="
+            )
+        if is_alone:
+            write_text(path, json.dumps(new, indent=1) + "\n")
+
+    with joint_writer(folder, prepare):
+        yield
 
 
 def is_finished(folder: Path, index: int) -> bool:

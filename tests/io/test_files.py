@@ -1,6 +1,7 @@
 """Files appear whole or not at all; inputs are found or named in one sentence."""
 
 import errno
+import shutil
 import signal
 import subprocess
 import sys
@@ -8,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from jaxpick.io.files import InputError, find_files, replacing, write_text
+from jaxpick.io import files
+from jaxpick.io.files import InputError, discard_folder, find_files, replacing, write_text
 
 
 def test_text_is_replaced_and_folders_are_made(tmp_path):
@@ -112,3 +114,22 @@ def test_files_of_others_are_never_taken_for_left_over(tmp_path):
         (tmp_path / name).touch()
     write_text(tmp_path / "a.txt", "a")
     assert len(list(tmp_path.iterdir())) == 4
+
+
+def test_a_folder_goes_as_if_at_once(tmp_path, monkeypatch):
+    """A kill in the midst leaves nothing of its name, and the next writer removes the rest."""
+    for name in ("a", "b"):
+        write_text(tmp_path / "folder" / name, name)
+
+    def killed(folder):
+        (folder / "a").unlink()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(shutil, "rmtree", killed)
+        discard_folder(tmp_path / "folder")
+    assert not (tmp_path / "folder").exists() and any(tmp_path.iterdir())
+    discard_folder(tmp_path / "folder")
+    files._remove_abandoned.cache_clear()  # as a new process would
+    write_text(tmp_path / "c", "c")
+    assert [path.name for path in tmp_path.iterdir()] == ["c"]

@@ -242,3 +242,9 @@ def test_processes_with_the_same_settings_share_a_folder_and_others_wait(folder,
         assert folder.finished("m1.mrc", source) is not None
     with other.held(SCORING, False):
         assert not folder.star("m1.mrc").exists()
+
+
+def test_a_half_written_record_is_none(folder):
+    (folder.path / "candidates").mkdir()
+    (folder.path / "candidates" / ".writing-m1-abcdefgh.json").touch()
+    folder.open(SCORING | {"diameter": 190.0}, overwrite=False)
