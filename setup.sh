@@ -34,10 +34,21 @@ find_python() {
 
 fetch_python() { # For machines whose Pythons are all too old: uv brings its own.
   echo "setup: no Python 3.11 or newer that can make environments; fetching one with uv"
-  python3 -m venv .bootstrap >/dev/null && .bootstrap/bin/python -m pip install -q uv &&
-    .bootstrap/bin/uv venv -q --clear --seed --python 3.12 .venv && return
-  fail "that failed: install Python 3.11 or newer (on Debian and Ubuntu with python3-venv), or name \
-one: PYTHON=/path/to/python3.12 sh setup.sh"
+  uv=$(command -v uv || echo .bootstrap/bin/uv)
+  rm -rf .venv
+  if told=$(run_uv 2>&1) && usable .venv/bin/python pip; then
+    rm -rf .bootstrap # the Python that uv fetched lies elsewhere
+    return
+  fi
+  fail "that failed ($(echo "$told" | tail -n 1)): install Python 3.11 or newer (on Debian and Ubuntu \
+with python3-venv), or name one: PYTHON=/path/to/python3.12 sh setup.sh"
+}
+
+run_uv() { # Any Python from 3.8 can install uv where there is none.
+  if [ "$uv" = .bootstrap/bin/uv ]; then
+    python3 -m venv .bootstrap && .bootstrap/bin/python -m pip install -q uv || return
+  fi
+  "$uv" venv -q --seed --python 3.12 .venv
 }
 
 make_environment() {
