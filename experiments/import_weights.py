@@ -25,9 +25,9 @@ from jaxpick.io.files import InputError
 from jaxpick.models.topaz_layers import NetworkSpec
 from jaxpick.preprocess.topaz import TopazPreprocessSpec
 from jaxpick.spec import as_plain, require
-from jaxpick.weights.keras import read_parsed_released
+from jaxpick.weights.import_keras import read_parsed_released
+from jaxpick.weights.import_topaz import read_topaz
 from jaxpick.weights.portable import flatten, save_weights
-from jaxpick.weights.topaz import read_topaz
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

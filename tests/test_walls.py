@@ -126,6 +126,14 @@ def test_files_stay_readable(path):
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 300
 
 
+def test_weights_that_ship_share_no_name_with_a_module():
+    """A folder without code beside a module of its name would take its place once it got some."""
+    weights = PACKAGE / "weights"
+    folders = {path.name for path in weights.iterdir() if path.is_dir()}
+    assert {"topaz", "unet"} <= folders
+    assert not folders & {path.stem for path in weights.glob("*.py")}
+
+
 EXPERIMENTS = sorted((ROOT / "experiments").glob("[!_]*.py"))
 
 

@@ -14,7 +14,7 @@ from jaxpick.picking.blob_picker import BlobDecodeSpec
 from jaxpick.picking.blobs import BlobSpec, locate
 from jaxpick.preprocess.working import WorkingImage
 from jaxpick.spec import as_plain, build
-from jaxpick.weights.keras import PARSED_LAYERS
+from jaxpick.weights.import_keras import PARSED_LAYERS
 
 
 @pytest.fixture(scope="module")

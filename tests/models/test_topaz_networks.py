@@ -10,7 +10,7 @@ import pytest
 from jaxpick.models.topaz import TopazNetwork, from_phases, to_phases
 from jaxpick.models.topaz_layers import NetworkSpec
 from jaxpick.spec import SpecError
-from jaxpick.weights.topaz import convert_state, read_topaz
+from jaxpick.weights.import_topaz import convert_state, read_topaz
 
 OPTIONS = {
     "conv31": NetworkSpec(architecture="conv31", units=2, unit_scaling=1),

@@ -22,8 +22,8 @@ from jaxpick.methods import topaz
 from jaxpick.models.topaz import TopazNetwork
 from jaxpick.models.topaz_layers import NetworkSpec
 from jaxpick.spec import build
+from jaxpick.weights.import_topaz import read_topaz
 from jaxpick.weights.portable import load_weights
-from jaxpick.weights.topaz import read_topaz
 from jaxpick.weights.torch_files import LEGACY_MAGIC, read_state
 
 RUN = []

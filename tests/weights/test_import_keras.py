@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from jaxpick.io.files import InputError
-from jaxpick.weights.keras import PARSED_LAYERS, read_parsed_released
+from jaxpick.weights.import_keras import PARSED_LAYERS, read_parsed_released
 
 h5py = pytest.importorskip("h5py")
 
