@@ -34,7 +34,8 @@ def replacing(path: Path | str) -> Iterator[Path]:
     """
     path = Path(path)
     try:
-        _make_folder(path.parent)
+        make_folder(path.parent)
+        _remove_abandoned(path.parent.absolute())
         with _temporary(path) as temporary:
             yield temporary
             temporary.chmod(0o644)
@@ -49,12 +50,18 @@ def _reason(error: OSError) -> str:
     return "No space left on device" if is_cut else error.strerror or str(error)
 
 
-def _make_folder(folder: Path) -> None:
+def make_folder(folder: Path) -> None:
+    """Make a folder if it is missing.
+
+    Raises:
+        OutputError: when it cannot be made.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
         raise OutputError(f"{folder}: expected a folder to write into, not a file") from None
-    _remove_abandoned(folder.absolute())
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be written ({_reason(error)})") from error
 
 
 @contextlib.contextmanager

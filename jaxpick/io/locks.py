@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from io import TextIOWrapper
 from pathlib import Path
 
-from jaxpick.io.files import InputError, OutputError
+from jaxpick.io.files import InputError, OutputError, make_folder
 
 NAME = ".lock"
 SECONDS_TO_PREPARE = 10.0
@@ -65,8 +65,8 @@ def joint_writer(folder: Path | str, prepare: Callable[[bool], None]) -> Iterato
 
 
 def _lock_file(folder: Path) -> TextIOWrapper:
+    make_folder(folder)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         return (folder / NAME).open("w")
     except OSError as error:
         raise OutputError(f"{folder}: cannot be written ({error.strerror or error})") from error

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import shutil
+import subprocess
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +17,7 @@ from experiments.evaluate import EvaluateExperimentSpec
 from experiments.pick import PickSpec
 from experiments.simulate import SimulateSpec, SimulatorSpec
 from jaxpick.io.coordinates import read_picks
-from jaxpick.io.files import OutputError
+from jaxpick.io.files import InputError, OutputError
 from jaxpick.simulate.render import simulate_micrograph
 
 FULL = pytest.raises(OutputError, match=r": cannot be written \(No space left on device\)")
@@ -127,6 +128,34 @@ def test_simulate(small_disk, tmp_path, quick_simulator):
 
 
 SMALL = ("method.widths=[4,4,4,4]", "method.working.diameter_px=10", "method.noise_fields=0")
+
+
+def commands(files, out):
+    """Each command that writes a folder, as a function, with its `out`."""
+    labels = f"{files}/labels/*.star"
+    scoring = {"picks": labels, "truth": labels, "diameter": DIAMETER, "pixel_size": PIXEL}
+    images = f"{files}/micrographs"
+    picking = PickSpec(micrographs=images, diameter=DIAMETER, out=str(out), method="log")
+    simulator = SimulatorSpec(num_phantoms=1, num_views=4)
+    return {
+        "pick": lambda: pick.run(picking),
+        "evaluate": lambda: evaluate.run(EvaluateExperimentSpec(out=str(out), **scoring)),
+        "simulate": lambda: simulate.run(SimulateSpec(out=str(out), simulator=simulator)),
+        "train": lambda: train.run(tiny(files, out, *SMALL)),
+        "convert": lambda: convert.run(ConvertSpec(input=labels, output=str(out / "all.csv"))),
+    }
+
+
+@pytest.mark.parametrize("name", ["pick", "evaluate", "simulate", "train", "convert"])
+def test_a_place_that_cannot_be_written_is_one_sentence(small_disk, files, tmp_path, name):
+    """A file in the place of the folder, and a disk that is mounted to be read."""
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match=r"^\S+file\S*: .*a file") as told:
+        commands(files, tmp_path / "file")[name]()
+    assert "\n" not in str(told.value)
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk.path)], check=True)
+    with pytest.raises(InputError, match=r"^\S+: cannot be written \(Read-only file system\)$"):
+        commands(files, small_disk.path / "out")[name]()
 
 
 @pytest.mark.slow

@@ -30,7 +30,7 @@ def test_a_writer_that_fails_lets_go(tmp_path):
 def test_a_file_in_the_place_of_the_folder_is_told(tmp_path):
     (tmp_path / "run").write_text("")
     with (
-        pytest.raises(InputError, match="run: cannot be written"),
+        pytest.raises(InputError, match="run: expected a folder to write into, not a file"),
         sole_writer(tmp_path / "run"),
     ):
         pass
