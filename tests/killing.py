@@ -28,7 +28,7 @@ class Runs:
         cache = {"JAX_COMPILATION_CACHE_DIR": str(compiled), "JAX_PLATFORMS": "cpu"}
         quick = "--xla_backend_optimization_level=0"
         keep = "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"
-        self._random = random.Random(seed)
+        self._random, self._running = random.Random(seed), None
         self._server = subprocess.Popen(
             [sys.executable, str(Path(__file__).resolve()), str(program)],
             env={**os.environ, **cache, "XLA_FLAGS": quick, keep: "0", "PYTHONPATH": str(ROOT)},
@@ -43,9 +43,9 @@ class Runs:
         return self
 
     def __exit__(self, *error):
-        self._server.stdin.close()
-        self._server.wait()
-        self._server.stdout.close()
+        for pid in filter(None, (self._server.pid, self._running)):
+            _signal(pid, signal.SIGKILL)
+        self._server.communicate()
 
     def finish(self, *arguments):
         """Run to the end; return the exit status and what was told."""
@@ -67,19 +67,19 @@ class Runs:
             _stop_in_a_write(pid, out, left, self._random.randrange(MOST_WRITES_LET_BE))
         else:
             time.sleep(self._random.uniform(0, longest))
-        was_alive = _is_alive(pid)
-        if was_alive:
-            os.kill(pid, signal.SIGKILL)
+        was_alive = _is_alive(pid) and _signal(pid, signal.SIGKILL)
         self._end()
         return was_alive, sorted(path for path, _ in _half_written(out) - left)
 
     def _start(self, arguments):
         self._server.stdin.write(json.dumps([str(a) for a in arguments]) + "\n")
         self._server.stdin.flush()
-        return int(self._server.stdout.readline())
+        self._running = int(self._server.stdout.readline())
+        return self._running
 
     def _end(self):
         status, told = json.loads(self._server.stdout.readline())
+        self._running = None
         return status, told
 
 
@@ -95,10 +95,10 @@ def _stop_in_a_write(pid, out, left, let_be):
     while _is_alive(pid):
         found = _half_written(out) - left
         if len(seen | found) > len(left) + let_be:
-            os.kill(pid, signal.SIGSTOP)
+            _signal(pid, signal.SIGSTOP)
             if _half_written(out) - left:
                 return
-            os.kill(pid, signal.SIGCONT)
+            _signal(pid, signal.SIGCONT)
         seen |= found
 
 
@@ -111,11 +111,22 @@ def _is_half_written(path):
 
 
 def _state(out):
+    """Return all that is in a folder with the time of its last change; os.walk forgives what vanishes."""
     found = set()
-    for path in out.rglob("*"):
-        with contextlib.suppress(FileNotFoundError):
-            found.add((path, path.lstat().st_mtime_ns))
+    for folder, folders, files in os.walk(out):
+        for name in (*folders, *files):
+            path = Path(folder, name)
+            with contextlib.suppress(FileNotFoundError):
+                found.add((path, path.lstat().st_mtime_ns))
     return found
+
+
+def _signal(pid, number):
+    """Send a signal; return whether there was a process to take it."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)
+        return True
+    return False
 
 
 def _is_alive(pid):

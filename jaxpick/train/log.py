@@ -23,11 +23,17 @@ class MetricsTable:
     """Rows of figures in a CSV that is always whole: written anew and renamed."""
 
     def __init__(self, path: Path | str, tensorboard: Path | None = None) -> None:
-        """Read the rows of an earlier run, if there is one."""
+        """Read the rows of an earlier run, if there is one.
+
+        Args:
+            path: of the table.
+            tensorboard: folder of a board with the same figures, none if None.
+        """
         self.path = Path(path)
         self.rows: list[dict[str, str]] = _read_rows(self.path)
         self._written_at = 0.0
-        self._board = _open_board(tensorboard)
+        self._make_writer = None if tensorboard is None else _board_maker(tensorboard)
+        self._board: Any = None
 
     def keep(self, belongs: Callable[[str, int], bool]) -> None:
         """Keep the rows whose (stage, step) belongs: those up to the checkpoint resumed."""
@@ -36,9 +42,9 @@ class MetricsTable:
     def add(self, stage: str, step: int, split: str, figures: Mapping[str, float]) -> None:
         """Append one row."""
         row = {"stage": stage, "step": str(step), "split": split}
+        self._open_board()
         self.rows.append(row | {name: repr(float(value)) for name, value in figures.items()})
-        for name, value in figures.items() if self._board is not None else ():
-            self._board.add_scalar(f"{stage}/{split}/{name}", value, step)
+        self._show(self.rows[-1])
         if time.monotonic() - self._written_at > SECONDS_BETWEEN_WRITES:
             self.write()
 
@@ -59,8 +65,24 @@ class MetricsTable:
     def close(self) -> None:
         """Write what is left."""
         self.write()
+        self._open_board()
         if self._board is not None:
             self._board.close()
+
+    def _open_board(self) -> None:
+        """Begin the board anew with the rows so far: that of a killed run shows other ones."""
+        if self._make_writer is None or self._board is not None:
+            return
+        self._board = self._make_writer()
+        for row in self.rows:
+            self._show(row)
+
+    def _show(self, row: Mapping[str, str]) -> None:
+        if self._board is None:
+            return
+        stage, split, step = row["stage"], row["split"], int(row["step"])
+        for name in row.keys() - {"stage", "step", "split"}:
+            self._board.add_scalar(f"{stage}/{split}/{name}", float(row[name]), step)
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -147,8 +169,9 @@ def _read_rows(path: Path) -> list[dict[str, str]]:
         raise InputError(f"{path}: expected rows of figures by stage and step") from None
 
 
-def _open_board(folder: Path | None) -> Any:
-    if folder is None or jax.process_index() != 0:
+def _board_maker(folder: Path) -> Callable[[], Any] | None:
+    """Return what begins a board in a folder; None where another process writes it."""
+    if jax.process_index() != 0:
         return None
     try:
         from tensorboardX import SummaryWriter
@@ -156,4 +179,10 @@ def _open_board(folder: Path | None) -> Any:
         raise InputError(
             "tensorboard=true: tensorboardX is not installed; pip install tensorboardX"
         ) from None
-    return SummaryWriter(str(folder))
+
+    def begin() -> Any:
+        for old in folder.glob("events.*"):
+            old.unlink()
+        return SummaryWriter(str(folder))
+
+    return begin

@@ -19,7 +19,7 @@ def check(runs, whole, cut, kills, longest, arguments=()):
     ]
     status, told = runs.finish(cut, *arguments)
     assert status == 0, told
-    assert sum(was_alive for was_alive, _ in hits) >= kills - 1
+    assert sum(was_alive for was_alive, _ in hits) >= kills // 2
     assert sum(bool(half_written) for _, half_written in hits) >= kills // 4
     assert (cut / "metrics.csv").read_text() == (whole / "metrics.csv").read_text()
     np.testing.assert_equal(*(dict(np.load(out / "weights.npz")) for out in (cut, whole)))

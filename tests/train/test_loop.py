@@ -1,5 +1,6 @@
 """The loop: resume that changes nothing, the same figures on any devices, honest stops."""
 
+import contextlib
 import os
 import signal
 import struct
@@ -222,6 +223,27 @@ def test_tensorboard_shows_the_figures_of_the_table(tmp_path):
     }
     assert ("one/validation/loss", 4) in shown and ("one/train/learning_rate", 2) in shown
     assert shown == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_resumed_run_shows_every_figure_once(tmp_path):
+    """A crash leaves figures on the board that the checkpoint knows nothing of."""
+
+    def crash(count):
+        if count == 60:
+            raise RuntimeError("power cut")
+
+    spec = TrainSpec(log_every=1, validate_every=4, validation_batches=1, tensorboard=True)
+    for at_load in (crash, lambda count: None):
+        with contextlib.suppress(RuntimeError):
+            train_stages(stages(("one",), examples=host_source(at_load)), spec, tmp_path)
+    (path,) = (tmp_path / "tensorboard").glob("events.*")
+    shown = [
+        (value.tag, event.step)
+        for event in tensorboard_records(path)
+        for value in event.summary.value
+    ]
+    assert len(set(shown)) == len(shown)
+    assert {step for tag, step in shown if tag == "one/train/loss"} == set(range(1, 13))
 
 
 def test_cap_on_steps(tmp_path):
