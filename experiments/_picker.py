@@ -1,5 +1,6 @@
 """From the settings of `pick` to a picker: method, weights, decoder."""
 
+import glob
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -7,6 +8,7 @@ import jax
 
 from experiments._commandline import merged
 from jaxpick import methods
+from jaxpick.io.array_cache import file_digest
 from jaxpick.picking.picker import Picker
 from jaxpick.spec import as_plain, build
 from jaxpick.weights.portable import fingerprint
@@ -34,8 +36,14 @@ def load_picker(spec: Any) -> Loaded:
     decode = _decoder(trained.decode, spec)
     placed = jax.device_put(params)  # jnp.asarray would compile a copy for each shape
     picker = method.make_picker(trained, placed, spec.diameter, decode, spec.margin)
-    source = as_plain(untrained) if untrained else fingerprint(params)
+    source = _with_digests(as_plain(untrained)) if untrained else fingerprint(params)
     return Loaded(picker, params, card, decode, source)
+
+
+def _with_digests(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings with the content of the files that they name: another template is another picker."""
+    files = {n: sorted(glob.glob(v)) for n, v in settings.items() if isinstance(v, str)}
+    return {**settings, "files": {n: [file_digest(p) for p in found] for n, found in files.items()}}
 
 
 def _decoder(trained: Any, spec: Any) -> Any:

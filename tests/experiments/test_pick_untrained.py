@@ -7,7 +7,7 @@ import mrcfile
 import numpy as np
 import pytest
 
-from experiments import pick
+from experiments import _picker, pick
 from experiments.pick import PickSpec
 from experiments.train import TrainExperiment
 from jaxpick import methods
@@ -99,3 +99,13 @@ def test_defaults_build_for_every_method_without_weights():
     assert {"log": LogSpec, "apple": AppleSpec, "template": TemplateSpec} == {
         name: methods.get(name).Spec for name in methods.UNTRAINED
     }
+
+
+def test_another_template_under_the_same_name_is_another_picker(tmp_path):
+    settings = {"structure": str(tmp_path / "*.pdb"), "num_views": 32, "map": None}
+    seen = []
+    for text in ("first", "second"):
+        (tmp_path / "a.pdb").write_text(text)
+        seen.append(_picker._with_digests(settings))
+    assert seen[0] != seen[1] and _picker._with_digests(settings) == seen[1]
+    assert settings.items() <= seen[0].items()
