@@ -129,6 +129,13 @@ def bars(path: Path, rows: Sequence[Row], ys: Mapping[str, str], y_label: str = 
     save(figure, path)
 
 
+def average_precision(path: Path, rows: Sequence[Row], sets: Sequence[str]) -> None:
+    """Draw the average precision of each condition, a bar a set."""
+    by_set = [{**row, f"AP, {row['set']}": row["average_precision"]} for row in rows]
+    labels = {f"AP, {name}": name.replace("_", " ") for name in sets}
+    bars(path, by_set, labels, "Average precision")
+
+
 def histograms(
     path: Path,
     values: Mapping[str, np.ndarray],

@@ -102,9 +102,7 @@ def run(spec: RandomisationStudy) -> int:
     ]
     measured = measure(spec, conditions)
     rows = rows_of(measured)
-    flat = [{**row, f"AP, {row['set']}": row["average_precision"]} for row in rows]
-    figures = {f"AP, {data.name}": data.name.replace("_", " ") for data in tested}
-    plots.bars(out / "average_precision.png", flat, figures, "Average precision")
+    plots.average_precision(out / "average_precision.png", rows, [one.name for one in tested])
     return finish(spec, rows, measured.failures)
 
 

@@ -123,6 +123,26 @@ def read_table(name: str, x: Any, y: Any, options: CoordinateOptions, **others: 
     return dataclasses.replace(picks, y=flip_y(picks.y, name, options)) if options.flip_y else picks
 
 
+def read_part(
+    picks: Picks, sizes: Float[np.ndarray, " row"], options: CoordinateOptions, **others: Any
+) -> Picks:
+    """Make the picks of one micrograph from rows of a table as they stand: scale, flip, fill in.
+
+    Args:
+        picks: rows without scale and flip, which wait until the micrograph is known.
+        sizes: pixel sizes (angstrom) of the rows, NaN where unknown; the first known one is taken.
+        options: of the reading.
+        others: further fields of the picks, in place of the rows'.
+    """
+    known = sizes[np.isfinite(sizes)]
+    rows: dict[str, Any] = {
+        "score": picks.score,
+        "diameter_angstrom": picks.diameter_angstrom,
+        "pixel_size_angstrom": float(known[0]) if len(known) else options.pixel_size_angstrom,
+    }
+    return read_table(picks.micrograph, picks.x, picks.y, options, **rows, **others)
+
+
 def pixel_size_of(picks: Picks, options: CoordinateOptions) -> float | None:
     """Return the pixel size in angstrom: the picks' own, else the option."""
     return picks.pixel_size_angstrom or options.pixel_size_angstrom

@@ -19,6 +19,7 @@ from jaxpick.io.conventions import (
     group_by_micrograph,
     micrograph_of_file,
     pixel_size_of,
+    read_part,
     read_table,
     write_y,
 )
@@ -126,19 +127,9 @@ def picks_of_table(table: StarBlock, path: Path, options: CoordinateOptions) -> 
 
 def _finish(picks: Picks, options: CoordinateOptions) -> Picks:
     extra = dict(picks.extra)
-    sizes, methods = extra.pop("pixel_size_angstrom", None), extra.pop("method", None)
-    known = [float(size) for size in sizes if np.isfinite(size)] if sizes is not None else []
-    return read_table(
-        picks.micrograph,
-        picks.x,
-        picks.y,
-        options,
-        score=picks.score,
-        diameter_angstrom=picks.diameter_angstrom,
-        pixel_size_angstrom=known[0] if known else options.pixel_size_angstrom,
-        method=str(methods[0]) if methods is not None and len(methods) else "",
-        extra=extra,
-    )
+    sizes, methods = (extra.pop(name, np.empty(0)) for name in ("pixel_size_angstrom", "method"))
+    method = str(methods[0]) if len(methods) else ""
+    return read_part(picks, sizes, options, method=method, extra=extra)
 
 
 def _diameters(table: StarBlock, source: str) -> np.ndarray | float:

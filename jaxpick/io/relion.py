@@ -23,6 +23,7 @@ from jaxpick.io.conventions import (
     group_by_micrograph,
     micrograph_of_file,
     pixel_size_of,
+    read_part,
     read_table,
     write_y,
 )
@@ -88,18 +89,8 @@ def _all_rows(block: StarBlock, sizes: np.ndarray, path: Path, options: Coordina
 
 
 def _finish(picks: Picks, sizes: np.ndarray, options: CoordinateOptions) -> Picks:
-    known = sizes[np.isfinite(sizes)]
-    size = float(known[0]) if len(known) else options.pixel_size_angstrom
-    return read_table(
-        picks.micrograph,
-        picks.x,
-        picks.y,
-        options,
-        score=picks.score,
-        diameter_angstrom=picks.diameter_angstrom,
-        pixel_size_angstrom=size,
-        extra={name: values for name, values in picks.extra.items() if name != "_pixel_size"},
-    )
+    extra = {name: values for name, values in picks.extra.items() if name != "_pixel_size"}
+    return read_part(picks, sizes, options, extra=extra)
 
 
 def _with_sizes(picks: Picks, sizes: np.ndarray) -> Picks:

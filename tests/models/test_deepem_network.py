@@ -106,10 +106,12 @@ def test_the_raster_scan_of_the_klh_network_is_the_dense_one():
 
 def test_turning_the_parameters_four_times_gives_them_back():
     params = random_params(SMALL)
-    turned = params
+    turned = [params]
     for _ in range(4):
-        turned = turn_params(turned, 1)
-    jax.tree.map(np.testing.assert_array_equal, turned, params)
+        turned.append(turn_params(turned[-1], 1))
+    jax.tree.map(np.testing.assert_array_equal, turned[4], params)
+    half = np.asarray(params["c1"]["kernel"])[::-1, ::-1]
+    np.testing.assert_array_equal(turned[2]["c1"]["kernel"], half)
 
 
 @pytest.mark.parametrize("initialisation", ["uniform", "glorot"])
