@@ -33,6 +33,7 @@ from experiments._finished import finished_training
 from jaxpick import methods
 from jaxpick.evaluate.field_threshold import calibrate
 from jaxpick.io.files import discard_folder, write_text
+from jaxpick.io.locks import sole_writer
 from jaxpick.io.specimens import SpecimensSpec, stored_bank
 from jaxpick.methods.labelled_examples import Data
 from jaxpick.methods.labelled_sets import keep_split, read_sets
@@ -107,9 +108,10 @@ def run(spec: TrainExperiment) -> int:
         stages = start_from(stages, params, str(spec.weights))
     is_writing = is_first_host()
     if spec.overwrite and is_writing:  # only now: a mistake among the settings must cost nothing
-        discard_folder(out / "checkpoints")
-        for name in ("metrics.csv", "config.json", "train.json"):
-            (out / name).unlink(missing_ok=True)
+        with sole_writer(out):  # nor what another process is at
+            discard_folder(out / "checkpoints")
+            for name in ("metrics.csv", "config.json", "train.json"):
+                (out / name).unlink(missing_ok=True)
     wait_for_hosts("overwritten")
     # A refused resume must leave the run's own record.
     if is_writing and not (out / "config.json").exists():

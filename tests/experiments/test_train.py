@@ -11,6 +11,7 @@ from labelled_set import DIAMETER, tiny, write_labelled_set
 from experiments import _hydra, train
 from jaxpick import methods
 from jaxpick.io.files import InputError
+from jaxpick.io.locks import sole_writer
 from jaxpick.methods import labelled_examples
 from jaxpick.spec import SpecError, as_plain, build
 from jaxpick.weights.portable import load_weights
@@ -135,6 +136,13 @@ def test_overwriting_waits_until_the_settings_hold(files, trained):
     with pytest.raises(InputError, match="/nowhere"):
         train.run(spec)
     for name in ("metrics.csv", "config.json", "checkpoints"):
+        assert (trained / name).exists()
+
+
+def test_what_another_process_trains_is_not_overwritten(files, trained):
+    with sole_writer(trained), pytest.raises(InputError, match="another process is writing here"):
+        train.run(tiny(files, trained, *SMALL, "overwrite=true"))
+    for name in ("metrics.csv", "config.json", "checkpoints", "train.json"):
         assert (trained / name).exists()
 
 
