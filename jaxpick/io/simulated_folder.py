@@ -63,8 +63,10 @@ def held_for(folder: Path, settings: Mapping[str, Any]) -> Iterator[None]:
 
 
 def is_finished(folder: Path, index: int) -> bool:
-    """Return whether a micrograph stands there whole; its truth is written last."""
-    return _truth_file(folder, index).exists()
+    """Return whether a micrograph stands there whole, with its mask; its truth is written last."""
+    name = micrograph_name(index)
+    images = (folder / "micrographs" / name, folder / "masks" / name)
+    return all(path.is_file() for path in (_truth_file(folder, index), *images))
 
 
 def save_simulated(folder: Path, index: int, simulated: Simulated) -> None:

@@ -1,16 +1,27 @@
 """Files appear whole or not at all; inputs are found or named in one sentence."""
 
 import errno
+import resource
 import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from jaxpick.io import files
-from jaxpick.io.files import InputError, discard_folder, find_files, replacing, write_text
+from jaxpick.io.array_cache import stored_array
+from jaxpick.io.files import (
+    InputError,
+    OutputError,
+    discard_folder,
+    find_files,
+    replacing,
+    write_text,
+)
+from jaxpick.io.mrc import write_mrc
 
 
 def test_text_is_replaced_and_folders_are_made(tmp_path):
@@ -133,3 +144,24 @@ def test_a_folder_goes_as_if_at_once(tmp_path, monkeypatch):
     files._remove_abandoned.cache_clear()  # as a new process would
     write_text(tmp_path / "c", "c")
     assert [path.name for path in tmp_path.iterdir()] == ["c"]
+
+
+@pytest.mark.parametrize("write", ["text", "array", "micrograph"])
+def test_what_a_limit_cuts_short_is_no_file(tmp_path, write):
+    """The sizes of files are limited, as where a quota is used up; what was there stays."""
+    image = np.ones((64, 64), np.float32)
+    writers = {
+        "text": lambda: write_text(tmp_path / "text", "more" * 4096),
+        "array": lambda: stored_array(tmp_path, "array", {}, lambda: (image, {})),
+        "micrograph": lambda: write_mrc(tmp_path / "m.mrc", image, 1.0),
+    }
+    write_text(tmp_path / "text", "old")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, hard))
+    try:
+        with pytest.raises(OutputError, match=r": cannot be written \((File too large|No space)"):
+            writers[write]()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert {path.suffix for path in tmp_path.iterdir()} <= {"", ".json"}
+    assert (tmp_path / "text").read_text() == "old"

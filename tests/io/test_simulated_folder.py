@@ -15,7 +15,6 @@ def test_settings_stay_once_there_is_a_micrograph(tmp_path):
         pass
     with held_for(tmp_path, SETTINGS):
         write_text(tmp_path / "truth" / "simulated_00000.json", "{}")
-    assert is_finished(tmp_path, 0) and not is_finished(tmp_path, 1)
     for other in ({"seed": 2}, {"size": (64, 96)}):
         named = next(iter(other))
         with (
@@ -41,3 +40,12 @@ def test_a_half_written_truth_is_none(tmp_path):
         (tmp_path / "truth" / ".writing-simulated_00000-abcdefgh.json").touch()
     with held_for(tmp_path, SETTINGS | {"seed": 2}):
         pass
+
+
+@pytest.mark.parametrize("missing", ["micrographs", "masks", "truth"])
+def test_a_micrograph_is_finished_when_all_of_it_is_there(tmp_path, missing):
+    for part, suffix in (("micrographs", "mrc"), ("masks", "mrc"), ("truth", "json")):
+        write_text(tmp_path / part / f"simulated_00000.{suffix}", "")
+    assert is_finished(tmp_path, 0) and not is_finished(tmp_path, 1)
+    next((tmp_path / missing).iterdir()).unlink()
+    assert not is_finished(tmp_path, 0)
