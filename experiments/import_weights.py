@@ -8,7 +8,7 @@ method=topaz reads a Topaz detector: a `.sav` that `topaz train` wrote or that t
 (topaz/pretrained/detector; neither Topaz nor torch is needed), or an `.npz` of its `state_dict()`.
 Micrographs then are down-sampled by RELION's rule. Topaz's own detectors are under the GPL-3.
 
-method=parsed reads PARSED's released `pre_train_model.h5` (needs `pip install 'jaxpick[import]'`). The weights
+method=parsed reads PARSED's released `pre_train_model.h5` (`EXTRAS=import sh setup.sh`). The weights
 are those of the network `parsed_released`, not of the paper's Table S2. Their authors allow
 non-commercial use only: the card says so.
 """

@@ -51,7 +51,7 @@ def _import_h5py() -> Any:
         import h5py
     except ImportError as error:
         raise InputError(
-            "h5py is needed to read .h5 files: pip install 'jaxpick[import]'"
+            "h5py, which reads .h5 files, is not installed; EXTRAS=import sh setup.sh installs it"
         ) from error
     return h5py
 

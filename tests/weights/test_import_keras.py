@@ -1,5 +1,7 @@
 """PARSED's released file: read whole, and anything else refused by name."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -47,3 +49,9 @@ def test_missing_and_foreign_files_are_named(tmp_path):
     for name in ("a.h5", "b.h5"):
         with pytest.raises(InputError, match=name):
             read_parsed_released(tmp_path / name)
+
+
+def test_without_h5py_a_sentence_says_what_installs_it(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    with pytest.raises(InputError, match=r"h5py.*not installed; EXTRAS=import sh setup\.sh"):
+        read_parsed_released(tmp_path / "weights.h5")
