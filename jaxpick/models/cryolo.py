@@ -32,6 +32,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
+from jaxpick.models.convolution import Conv
+from jaxpick.numerics.pooling import max_pool
 from jaxpick.parallel import batch_axis
 from jaxpick.typing import FeatureMaps, RandomKey
 
@@ -104,7 +106,7 @@ class DetectionNetwork(nn.Module):
         if dropout_keys is not None:
             maps = jax.vmap(drop_out)(dropout_keys, maps)
         small = nn.initializers.normal(LAST_WEIGHTS)
-        last = nn.Conv(BOX_MAPS + self.num_classes, (1, 1), kernel_init=small, name="detection")
+        last = Conv(BOX_MAPS + self.num_classes, (1, 1), kernel_init=small, name="detection")
         return last(maps)
 
     def _join(
@@ -125,10 +127,9 @@ class DetectionNetwork(nn.Module):
         self, name: str, layers: tuple[Layer, ...], maps: FeatureMaps, is_training: bool
     ) -> Float[Array, "batch cell_y cell_x features"]:
         for index, layer in enumerate(layers):
-            if layer == POOL:
-                maps = nn.max_pool(maps, (2, 2), (2, 2))
-            else:
-                maps = self._convolve(f"{name}_{index}", layer, maps, is_training)
+            is_pool = layer == POOL
+            block = f"{name}_{index}"
+            maps = max_pool(maps) if is_pool else self._convolve(block, layer, maps, is_training)
         return maps
 
     def _convolve(
@@ -136,7 +137,7 @@ class DetectionNetwork(nn.Module):
     ) -> Float[Array, "batch y x features"]:
         side = layer[1]
         features = num_maps(layer[0], self.width)
-        maps = nn.Conv(features, (side, side), use_bias=False, name=name)(maps)
+        maps = Conv(features, (side, side), use_bias=False, name=name)(maps)
         maps = nn.BatchNorm(
             use_running_average=not is_training,
             momentum=MOMENTUM,

@@ -18,8 +18,10 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
+from jaxpick.models.convolution import Conv
 from jaxpick.numerics.convolution import correlate_folded
 from jaxpick.numerics.fragments import as_fragment, gather_windows, num_windows, pool_fragments
+from jaxpick.numerics.pooling import max_pool
 from jaxpick.typing import Image, Images
 
 WINDOW_PX = 64
@@ -51,14 +53,14 @@ class DeepPicker(nn.Module):
         maps = FirstLayer(name="conv1")(windows)
         for index in range(1, len(FILTERS)):
             filters, kernel = FILTERS[index], KERNELS[index]
-            layer = nn.Conv(
+            layer = Conv(
                 filters,
                 (kernel, kernel),
                 padding="VALID",
                 kernel_init=_START,
                 name=f"conv{index + 1}",
             )
-            maps = nn.max_pool(nn.relu(layer(maps)), (2, 2), (2, 2))
+            maps = max_pool(nn.relu(layer(maps)))
         flat = maps.reshape(maps.shape[0], -1)
         flat = nn.Dropout(self.dropout, deterministic=not is_training)(flat)
         hidden = nn.relu(nn.Dense(self.hidden, kernel_init=_START, name="hidden")(flat))
@@ -83,7 +85,7 @@ def _first_maps(
     bias: Float[Array, " filter"],
 ) -> Float[Array, "batch half_y half_x filter"]:
     """Return the first layer's maps, pooled by the blocks that they are made in."""
-    blocks = correlate_folded(images, kernel[:, :, 0])
+    blocks = correlate_folded(images[..., None], kernel)
     return jax.nn.relu(jnp.max(blocks, axis=(3, 4)) + bias[None, None, None, :])
 
 

@@ -17,7 +17,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxpick.models.convolution import Conv
 from jaxpick.numerics.convolution import correlate_doubling
+from jaxpick.numerics.pooling import max_pool
 from jaxpick.spec import SpecError
 
 STRIDE_MULTIPLE = (
@@ -46,15 +48,15 @@ class ParsedTrunk(nn.Module):
         """
         conv1 = self._convolve("conv1", images.astype(self.dtype))
         conv2 = conv1 + self._convolve("conv2_1", conv1)
-        pool1 = nn.max_pool(conv2, (2, 2), (2, 2))
+        pool1 = max_pool(conv2)
         conv3 = pool1 + self._convolve("conv3_1", pool1)
         conv4 = conv3 + self._convolve("conv4_1", conv3)
-        return pool1, nn.max_pool(conv4, (2, 2), (2, 2))
+        return pool1, max_pool(conv4)
 
     def _convolve(
         self, name: str, maps: Float[Array, "batch y x c"]
     ) -> Float[Array, "batch y x channel"]:
-        layer = nn.Conv(self.width, (3, 3), dtype=self.dtype, kernel_init=_glorot, name=name)
+        layer = Conv(self.width, (3, 3), dtype=self.dtype, kernel_init=_glorot, name=name)
         return nn.relu(layer(maps))
 
 
@@ -111,7 +113,7 @@ class ParsedSegmenter(nn.Module):
         pool2_re = pool1 + self._double("deconv2d_1", pool2)
         full = self._double("deconv2d_2", pool2_re)
         side = (self.head_kernel_px, self.head_kernel_px)
-        logits = nn.Conv(2, side, dtype=self.dtype, kernel_init=_glorot, name="conv2d_ip2")(full)
+        logits = Conv(2, side, dtype=self.dtype, kernel_init=_glorot, name="conv2d_ip2")(full)
         return logits[:, :height, :width].astype(jnp.float32)
 
     def _double(
@@ -175,7 +177,7 @@ class ParsedReleased(nn.Module):
     def _convolve(
         self, name: str, maps: Float[Array, "batch y x c"]
     ) -> Float[Array, "batch y x channel"]:
-        layer = nn.Conv(self.width, (9, 9), dtype=self.dtype, kernel_init=_glorot, name=name)
+        layer = Conv(self.width, (9, 9), dtype=self.dtype, kernel_init=_glorot, name=name)
         return layer(maps)
 
     def _deconvolve(

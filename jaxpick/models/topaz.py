@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxpick.models.convolution import Conv
 from jaxpick.models.topaz_layers import Layer, NetworkSpec
 from jaxpick.typing import FeatureMaps, RandomKey
 
@@ -42,7 +43,7 @@ class TopazNetwork(nn.Module):
                 zip(self.spec.layers, self.spec.dropped, strict=True)
             )
         ]
-        self.classifier = nn.Conv(1, (1, 1), kernel_init=INITIAL, name="classifier")
+        self.classifier = Conv(1, (1, 1), kernel_init=INITIAL, name="classifier")
 
     def __call__(
         self, images: Float[Array, "batch y x 1"], dense: bool = False, train: bool = False
@@ -134,7 +135,7 @@ class Block(nn.Module):
         def initial_bias(key: RandomKey, shape: tuple[int, ...], dtype: type) -> Array:
             return jax.random.uniform(key, shape, dtype, -bound, bound)
 
-        return nn.Conv(
+        return Conv(
             width,
             (kernel_px, kernel_px),
             strides=stride,

@@ -10,6 +10,9 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxpick.models.convolution import Conv
+from jaxpick.numerics.pooling import max_pool
+
 
 class UNet(nn.Module):
     """Logit of "particle centre region" for every pixel.
@@ -40,18 +43,18 @@ class UNet(nn.Module):
         skips = []
         for level in range(1, len(self.widths)):
             skips.append(maps)
-            maps = self._convolve(f"d{level}", level, nn.max_pool(maps, (2, 2), (2, 2)))
+            maps = self._convolve(f"d{level}", level, max_pool(maps))
             maps = self._residual(f"e{level}", maps, level)
         for level in reversed(range(len(self.widths) - 1)):
-            maps = nn.Conv(self.widths[level], (1, 1), name=f"u{level}")(maps)
+            maps = Conv(self.widths[level], (1, 1), name=f"u{level}")(maps)
             maps = nn.relu(jnp.repeat(jnp.repeat(maps, 2, 1), 2, 2) + skips[level])
             maps = self._residual(f"o{level}", maps, level)
-        return unfold(nn.Conv(4, (1, 1), name="head")(maps))
+        return unfold(Conv(4, (1, 1), name="head")(maps))
 
     def _convolve(
         self, name: str, level: int, maps: Float[Array, "batch y x c"]
     ) -> Float[Array, "batch y x channel"]:
-        return nn.relu(nn.Conv(self.widths[level], (3, 3), name=name)(maps))
+        return nn.relu(Conv(self.widths[level], (3, 3), name=name)(maps))
 
     def _residual(
         self, name: str, maps: Float[Array, "batch y x channel"], level: int

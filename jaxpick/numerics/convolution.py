@@ -76,11 +76,11 @@ def correlate_spectrum(
 
 
 def correlate_folded(
-    images: Float[Array, "batch y x"], kernel: Float[Array, "k k filter"]
+    images: Float[Array, "batch y x channel"], kernel: Float[Array, "k k channel filter"]
 ) -> Float[Array, "batch half_y half_x 2 2 filter"]:
-    """Return the valid correlation of single maps with odd kernels, by 2 x 2 blocks of its places.
+    """Return the valid correlation of few channels with odd kernels, by 2 x 2 blocks of its places.
 
-    Blocks of pixels become four channels, and four shifted kernels make the four places of a block: more operations by
+    Blocks of pixels become channels, and four shifted kernels make the four places of a block: more operations by
     ((k + 1) / k)^2, but on channels that a processor takes side by side (9 x 9 from 1 to 8 maps: seven times faster).
 
     Args:
@@ -90,15 +90,17 @@ def correlate_folded(
     Returns:
         Entry [..., i, j, a, b, :] is the correlation at the place (2 i + a, 2 j + b).
     """
-    batch, height, width = images.shape
+    batch, height, width, channels = images.shape
     side, filters = kernel.shape[0], kernel.shape[-1]
-    blocks = images.reshape(batch, height // 2, 2, width // 2, 2).transpose(0, 1, 3, 2, 4)
-    shifted = [jnp.pad(kernel, ((a, 1 - a), (b, 1 - b), (0, 0))) for a in (0, 1) for b in (0, 1)]
+    split = (batch, height // 2, 2, width // 2, 2, channels)
+    blocks = images.reshape(split).transpose(0, 1, 3, 2, 4, 5)
+    places = [(a, b) for a in (0, 1) for b in (0, 1)]
+    shifted = [jnp.pad(kernel, ((a, 1 - a), (b, 1 - b), (0, 0), (0, 0))) for a, b in places]
     half = (side + 1) // 2
-    four = jnp.stack(shifted, -2).reshape(half, 2, half, 2, 4, filters).transpose(0, 2, 1, 3, 4, 5)
+    four = jnp.stack(shifted, -2).reshape(half, 2, half, 2, channels, 4 * filters)
     found = lax.conv_general_dilated(
-        blocks.reshape(batch, height // 2, width // 2, 4),
-        four.reshape(half, half, 4, 4 * filters),
+        blocks.reshape(*blocks.shape[:3], 4 * channels),
+        four.transpose(0, 2, 1, 3, 4, 5).reshape(half, half, 4 * channels, 4 * filters),
         (1, 1),
         "VALID",
         dimension_numbers=("NHWC", "HWIO", "NHWC"),
