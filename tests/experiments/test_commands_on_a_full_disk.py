@@ -12,6 +12,7 @@ import pytest
 from labelled_set import DIAMETER, PIXEL, tiny, write_labelled_set
 
 from experiments import convert, evaluate, pick, simulate, train
+from experiments._failures import listed
 from experiments.convert import ConvertSpec
 from experiments.evaluate import EvaluateExperimentSpec
 from experiments.pick import PickSpec
@@ -156,6 +157,15 @@ def test_a_place_that_cannot_be_written_is_one_sentence(small_disk, files, tmp_p
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk.path)], check=True)
     with pytest.raises(InputError, match=r"^\S+: cannot be written \(Read-only file system\)$"):
         commands(files, small_disk.path / "out")[name]()
+
+
+def test_a_comparison_ends_with_the_disk_and_lists_other_failures():
+    failures = []
+    with listed(failures, "one"):
+        raise ValueError("its weights are gone")
+    with FULL, listed(failures, "two"):
+        raise OutputError("D/x.csv: cannot be written (No space left on device)")
+    assert failures == ["one: its weights are gone"]
 
 
 @pytest.mark.slow
