@@ -93,8 +93,11 @@ class RegionDecodeSpec:
         threshold: score of a pick.
         candidate_threshold: lowest score that is kept for later.
         step_px: working pixels from window to window.
-        region_limit: connected regions of scores above 0.5 whose area exceeds the mean area so many
-            times are cleared, as ice; None clears none (the released Python program).
+        region_threshold: neighbouring positions with scores above it are one region (0.5 in the paper).
+            Where many places of empty ice reach it, regions of single particles are large beside theirs
+            and would be cleared, so that it goes with the threshold of picks.
+        region_limit: regions whose area exceeds the mean area so many times are cleared, as ice; None
+            clears none (the released Python program).
         peak_window: side of the window whose maximum is a pick, in sliding windows (0.6 in the
             program); two picks keep half of it.
         distance_diameters: least distance of two picks in place of that half.
@@ -109,6 +112,7 @@ class RegionDecodeSpec:
     threshold: float = 0.5
     candidate_threshold: float = 0.01
     step_px: int = 4
+    region_threshold: float = 0.5
     region_limit: float | None = 4.0
     peak_window: float = 0.8
     distance_diameters: float | None = None
@@ -123,6 +127,8 @@ class RegionDecodeSpec:
         require(0 < peak <= 2, "peak_window", peak, "above 0, at most 2")
         allowed = distance is None or 0 < distance <= 2
         require(allowed, "distance_diameters", distance, "above 0, at most 2")
+        level = self.region_threshold
+        require(0 < level < 1, "region_threshold", level, "above 0, below 1")
         for name in ("region_limit", "extreme_deviations"):
             value = getattr(self, name)
             require(value is None or value > 0, name, value, "a positive number or null")
@@ -135,14 +141,13 @@ class RegionDecodeSpec:
             image: working image.
             grid: of the windows.
         """
-        cleaned = clear_regions(scores, self.region_limit)
+        cleaned = clear_regions(scores, self.region_limit, self.region_threshold)
         side = self.peak_window * grid.window_px / grid.step_px
         distance = 0.5 * side
         if self.distance_diameters is not None:
             distance = self.distance_diameters * grid.diameter_px / grid.step_px
         window = max(2 * math.floor(side / 2) + 1, 3)
-        least = math.log(self.candidate_threshold / (1 - self.candidate_threshold))
-        centre, place, logit = _peaks(cleaned, distance, least, window)
+        centre, place, logit = _peaks(cleaned, distance, _logit(self.candidate_threshold), window)
         score = 1 / (1 + np.exp(-logit.astype(np.float64)))
         keep = self._accepted(image, place, score >= self.threshold, grid)
         return place_columns(centre, score, keep)
@@ -159,16 +164,20 @@ class RegionDecodeSpec:
         return np.abs(count - mean) <= max(self.extreme_deviations * deviation, 1e-9)
 
 
-def clear_regions(scores: ScoreMap, limit: float | None) -> ScoreMap:
-    """Return logits without the connected regions above 0 that are `limit` times the mean area."""
+def clear_regions(scores: ScoreMap, limit: float | None, threshold: float = 0.5) -> ScoreMap:
+    """Return logits without the connected regions above a score that are `limit` times the mean area."""
     if limit is None:
         return scores
-    labels, count = label_components(scores > 0)
+    labels, count = label_components(scores > _logit(threshold))
     areas = component_areas(labels, count)
     if not count:
         return scores
     is_ice = np.append(False, areas > limit * areas.mean())
     return np.where(is_ice[labels], NOTHING, scores)
+
+
+def _logit(score: float) -> float:
+    return math.log(score / (1 - score))
 
 
 def place_columns(

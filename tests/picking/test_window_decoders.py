@@ -73,6 +73,16 @@ def test_large_regions_are_cleared_and_small_ones_kept():
     np.testing.assert_array_equal(clear_regions(nothing, 4.0), nothing)
 
 
+def test_specks_of_doubtful_score_do_not_make_particles_large():
+    scores = np.full(SHAPE, -3.0, np.float32)
+    scores[::4, ::4] = 1.0  # a score of 0.73
+    for row, column in PLACES:
+        scores[row - 1 : row + 2, column - 1 : column + 2] = 4.0
+    middle = tuple(np.array(PLACES).T)
+    assert np.all(clear_regions(scores, 4.0, 0.5)[middle] == NOTHING)
+    np.testing.assert_array_equal(clear_regions(scores, 4.0, 0.9), scores)
+
+
 def test_regions_give_peaks_with_probabilities():
     row, column, score = RegionDecodeSpec().find(logit(peaked(PLACES)), noise(), GRID)
     near = score > 0.5
