@@ -7,7 +7,7 @@ import dataclasses
 import difflib
 import types
 import typing
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal, Union, get_args, get_origin
 
 from jaxpick.spec import as_plain
@@ -144,30 +144,12 @@ def laid_over(kind: Any, defaults: Any, deltas: Any) -> Any:
     return {**settings, **changed}
 
 
-def of_kind(held: Any, settings: Any, path: Sequence[str], tag: str) -> Any:
-    """Return settings in which those at a path are of the `kind` that the tag names.
-
-    Those of another kind give way to its defaults; where no such choice stands at the path, nothing
-    changes.
-
-    Args:
-        held: type that the settings are of.
-        settings: plain data.
-        path: names that lead to the settings of a union of specs.
-        tag: the kind.
-    """
-    if not isinstance(settings, Mapping):
-        return settings
-    if not path:
-        return laid_over(held, settings, {"kind": tag}) if tag in members(held) else settings
-    spec, (name, *rest) = spec_of(held, settings.get("kind")), path
-    inner = typing.get_type_hints(spec).get(name) if spec else None
-    return {**settings, name: of_kind(inner, settings.get(name), rest, tag)} if inner else settings
-
-
 def closest(name: str, known: Iterable[str]) -> str:
     """Return a remark that names the known setting most like `name`, or where to find them all."""
-    leaves = {path.split(".")[-1]: path for path in reversed(list(known))}
+    known = list(known)
+    if name in known:
+        return "another kind has it"
+    leaves = {path.split(".")[-1]: path for path in reversed(known)}
     found = difflib.get_close_matches(name, leaves.values(), n=1, cutoff=0.6)
     similar = found or difflib.get_close_matches(name.split(".")[-1], leaves, n=1, cutoff=0.6)
     if not similar:

@@ -21,7 +21,8 @@ from experiments import _commandline as commandline
 from experiments import _quoting as quoting
 from experiments._compiled import keep_compiled_programs
 from experiments._hydra_errors import USER_ERRORS, is_lost_job, is_user_error, sentence
-from experiments._hydra_store import Choices, Command, groups, store
+from experiments._hydra_store import Command, groups, store
+from experiments._kinds import Choices
 from experiments._memory import keep_freed_memory
 from experiments._termination import exit_status, launcher_hears, sigterm_raises
 from jaxpick.spec import SpecError, build

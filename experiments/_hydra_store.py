@@ -10,15 +10,14 @@ import dataclasses
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias, get_type_hints
+from typing import Any, NamedTuple
 
 import yaml
 
 from experiments import _commandline as commandline
+from experiments._kinds import Choices, TypedKinds
 from jaxpick.io.files import InputError
-from jaxpick.spec import SpecError
 
-Choices: TypeAlias = Mapping[str, Mapping[str, type]]
 # What an experiment changes for one method: conf/experiment/COMMAND/EXPERIMENT/METHOD.yaml.
 _OF_METHOD = "of_method"
 CONF = Path(__file__).resolve().parents[1] / "conf"
@@ -57,24 +56,22 @@ def store(command: Command, arguments: list[str]) -> None:
     place = ConfigStore.instance()
     for left_over in [n for n in place.repo if not n.startswith(("hydra", "_dummy"))]:
         del place.repo[left_over]  # of another command in this process
-    kinds = _kinds(arguments)
-    base = _with_kinds(command.spec_type, commandline.plain_defaults(command.spec_type), kinds)
-    hints = get_type_hints(command.spec_type)
-    deltas = _read(CONF / f"{command.name}.yaml")
+    kinds = TypedKinds.of(arguments, command.spec_type, command.choices)
+    base = kinds.within(commandline.plain_defaults(command.spec_type))
+    deltas = kinds.within(_read(CONF / f"{command.name}.yaml"))
     choices = {}
     for group, nodes in groups(command).items():
         choices[group] = _default_choice(group, base, nodes)
         for option, node in nodes.items():
-            held = hints[group] if commandline.has_specs(hints.get(group)) else node.spec
-            settings = _with_kinds(held, node.settings, kinds, group)
+            settings = _with_kinds(node, group, kinds)
             place.store(group=group, name=option, node=settings, package=node.package)
     for entry in deltas.pop("defaults", []):
         choices.update(entry if isinstance(entry, dict) else {})
     place.store(name="_spec_", node=base)
     last = [{"experiment": choices.pop("experiment")}] if "experiment" in choices else []
     for path in _files(f"experiment/{command.name}", "*/*.yaml"):
-        name = f"{path.parent.name}_{path.stem}"
-        place.store(group=_OF_METHOD, name=name, node=_read(path), package="_global_")
+        name, settings = f"{path.parent.name}_{path.stem}", kinds.within(_read(path))
+        place.store(group=_OF_METHOD, name=name, node=settings, package="_global_")
         last[1:] = [{f"optional {_OF_METHOD}": "${experiment}_${method}"}]
     defaults = ["_spec_", *({group: choice} for group, choice in choices.items()), "_self_", *last]
     quiet = [{"override hydra/job_logging": "none"}, {"override hydra/hydra_logging": "none"}]
@@ -131,28 +128,10 @@ def _default_choice(group: str, base: dict[str, Any], nodes: dict[str, Node]) ->
     return str(chosen)
 
 
-def _kinds(arguments: list[str]) -> list[tuple[list[str], str]]:
-    """Return the kinds that are typed, as `method.working.kind=scaled`, with their paths, outer ones
-    first."""
-    typed = [re.fullmatch(r"\+*([\w.]+)\.kind='?([\w,]+)'?", argument) for argument in arguments]
-    return sorted(((t[1].split("."), t[2]) for t in typed if t), key=lambda kind: len(kind[0]))
-
-
-def _with_kinds(
-    held: Any, settings: dict[str, Any], kinds: list[tuple[list[str], str]], group: str = ""
-) -> dict[str, Any]:
-    """Return the settings of a group, or of the whole command, with the kinds that are typed."""
-    for path, tags in kinds:
-        if group and path[0] != group:
-            continue
-        within = path[bool(group) :]
-        of_each = [commandline.of_kind(held, settings, within, tag) for tag in tags.split(",")]
-        if len(of_each) > 1 and any(of_one != settings for of_one in of_each):
-            raise SpecError(
-                f"{'.'.join(path)}.kind: each has settings of its own, so kinds do not sweep; "
-                f"sweep over {path[0]}= with a file of conf/{path[0]}/ for each"
-            )
-        settings = of_each[0]
+def _with_kinds(node: Node, group: str, kinds: TypedKinds) -> dict[str, Any]:
+    if node.package == "_global_":
+        return kinds.within(node.settings)
+    settings: dict[str, Any] = kinds.within({group: node.settings})[group]
     return settings
 
 

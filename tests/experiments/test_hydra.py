@@ -9,6 +9,7 @@ from typing import Any
 
 import command
 import pytest
+import yaml
 from command import Adam, Command, Inner, Sgd
 
 from experiments import _hydra, _hydra_store
@@ -97,6 +98,10 @@ def test_a_plain_setting_is_never_a_group(type_command):
         (("out=D", "sed=1"), "sed: unknown setting; did you mean seed?"),
         (("out=D", "inner.widht=3"), "inner.widht: unknown setting; did you mean inner.width?"),
         (("out=D", "width=3"), "width: unknown setting; did you mean inner.width?"),
+        (
+            ("out=D", "solver.kind=sgd", "solver.rate=3"),
+            "solver.rate: unknown setting; another kind has it",
+        ),
         (("out=D", "qqq=3"), "qqq: unknown setting; --help lists the settings"),
         (("out=D", "seed=many"), "seed: expected a whole number, got 'many'"),
         (("out=D", "seed=-1"), "seed: expected 0 or more, got -1"),
@@ -330,6 +335,38 @@ def test_another_kind_starts_from_its_own_defaults(place, typed, expected):
     given = {"method": solved, "whole": as_plain(spec.whole)}
     assert given.pop(place) == as_plain(Solved(solver=expected))
     assert list(given.values()) == [as_plain(Solved())], "the other place is left alone"
+
+
+@pytest.mark.parametrize("place", ["whole", "experiment"])
+@pytest.mark.parametrize("solver", ["", "solver: {rate: 0.3}"])
+@pytest.mark.parametrize("kind", ["adam", "sgd"])
+def test_another_kind_goes_with_a_file_that_changes_the_rest(
+    tmp_path, monkeypatch, place, solver, kind
+):
+    folder = tmp_path / ("whole" if place == "whole" else "experiment/nested")
+    folder.mkdir(parents=True)
+    settings = {"inner": {"width": 2}} | (yaml.safe_load(solver) or {})
+    file = settings if place == "whole" else {"whole": settings}
+    (folder / "narrow.yaml").write_text(yaml.safe_dump(file))
+    monkeypatch.setattr(_hydra_store, "CONF", tmp_path)
+    typed = [f"{place}=narrow", f"whole.solver.kind={kind}"]
+    spec = _hydra.compose(Nested, "nested", typed, {"method": {"solved": Solved}})
+    expected = Sgd() if kind == "sgd" else Adam(rate=0.3 if solver else 0.5)
+    assert spec.whole == Solved(inner=Inner(width=2, sizes=(7.0, 7.0)), solver=expected)
+
+
+@pytest.mark.parametrize("named", [{}, {"name": "solved"}])
+def test_another_kind_goes_with_an_experiment_that_changes_the_method(tmp_path, monkeypatch, named):
+    (tmp_path / "experiment" / "nested").mkdir(parents=True)
+    method = {**named, "inner": {"width": 2}, "solver": {"rate": 0.3}}
+    file = tmp_path / "experiment" / "nested" / "narrow.yaml"
+    file.write_text(yaml.safe_dump({"method": method}))
+    monkeypatch.setattr(_hydra_store, "CONF", tmp_path)
+    choices = {"method": {"solved": Solved, "inner": Inner}}
+    typed = ["experiment=narrow", "method.solver.kind=sgd"]
+    found = _hydra.compose(Nested, "nested", typed, choices).method
+    expected = Solved(inner=Inner(width=2, sizes=(7.0, 7.0)), solver=Sgd())
+    assert found == {"name": "solved", **as_plain(expected)}
 
 
 def test_another_kind_of_a_group_may_be_typed_as_its_kind(type_command):
