@@ -100,6 +100,7 @@ def _stop_in_a_write(pid, out, left, let_be):
                 return
             _signal(pid, signal.SIGCONT)
         seen |= found
+        time.sleep(0.0005)
 
 
 def _half_written(out):

@@ -1,4 +1,4 @@
-"""A run to be killed: `python killed.py FOLDER` trains the toy on examples of every sort."""
+"""A run to be killed: `python killed.py FOLDER STEPS` trains the toy on examples of every sort."""
 
 import sys
 
@@ -20,12 +20,13 @@ if __name__ == "__main__":
     from jaxpick.parallel import HardwareSpec, parallelism
     from jaxpick.train.stage import with_cached_examples
 
+    steps = int(sys.argv[2])
     local = parallelism(HardwareSpec(), is_local=True)
-    (cached,) = toy.stages(["cached"], steps=24)
+    (cached,) = toy.stages(["cached"], steps=steps)
     of_every_sort = (
-        *toy.stages(["simulated"], steps=24),
+        *toy.stages(["simulated"], steps=steps),
         with_cached_examples(cached, 0, 16, local),
-        *toy.stages(["loaded"], steps=24, examples=Loaded(load=load, count=50, num_threads=1)),
+        *toy.stages(["loaded"], steps=steps, examples=Loaded(load=load, count=50, num_threads=1)),
     )
     spec = TrainSpec(log_every=3, validate_every=4, validation_batches=1)
     results = train_stages(of_every_sort, spec, sys.argv[1])
