@@ -2,8 +2,8 @@
 
 Forward, a mean square of the outputs, backward and Adam on the same random batch in both programs; a step's share of
 several steps in a row. The networks have the same number of parameters (checked). The floor is that of the floating
-point operations that the compiler counts in our step. Where the compiler's convolutions lose on a CPU, and what was done,
-is told in `jaxpick/numerics/layers.py`.
+point operations that the compiler counts in our step. Where the compiler's convolutions lose on a CPU, and what
+was done, is told in `jaxpick/numerics/layers.py`.
 """
 
 from collections.abc import Callable, Mapping
