@@ -6,10 +6,10 @@ measured layer by layer (one thread, AVX-512, jax 0.10.1), and those layers are 
 | layer | what is slow | instead | ms |
 |---|---|---|---|
 | 1 x 1, from 32 to 2 maps of 8 x 128 x 128 | gradient of the kernel | a product, fewer maps first | 31 to 0.9 |
-| kernel as large as the map, 256 of 5 x 5 x 64 | gradient of the maps, over zeros | a product | 13 to 0.5 |
-| stride 2, dilation 2, 256 of 25 x 25 x 32 | gradient of the maps, over zeros | every second pixel | 41 to 6 |
-| valid, 3 x 3, 256 of 33 x 33 x 32 | gradient of the maps: its padding | zeros laid around before | 32 to 23 |
-| the same | gradient of the kernel: the batch turned inside out, past all caches | in parts of it | 70 to 42 |
+| kernel as large as the map, 256 of 5 x 5 x 64 | gradient of the maps, over zeros | a product | 12 to 0.5 |
+| stride 2, dilation 2, 256 of 25 x 25 x 32 | gradient of the maps, over zeros | every second pixel | 32 to 9 |
+| valid, 3 x 3, 256 of 33 x 33 x 32 | gradient of the maps: its padding | zeros laid around before | 34 to 24 |
+| the same | gradient of the kernel: the batch turned inside out, past all caches | in parts of it | 70 to 45 |
 | 3 x 3, from 1 to 8 maps of 4 x 256 x 256 | vectors of 16 numbers, half empty | 2 x 2 places at once | 7.4 to 1.0 |
 
 The last three are left to the compiler on other devices. The gradient of a 3 x 3 kernel of 32 maps stays at half of

@@ -1,7 +1,7 @@
 """Max pooling by blocks of 2 x 2, whose gradient needs no search.
 
 XLA makes the gradient of a window's maximum on a CPU by finding every maximum anew, with its place as four integers,
-and scattering to it: nine to fourteen times slower than the two choices here, and a quarter of a step of PARSED.
+and scattering to it: six to fourteen times slower than the choices here, and a quarter of a step of PARSED.
 """
 
 import jax.numpy as jnp
