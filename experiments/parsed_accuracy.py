@@ -1,7 +1,7 @@
 """PARSED's own test (Note S2, Fig. 2B): accuracy and F1 against the mass threshold, on a held-out molecule.
 
-    python -m experiments.parsed_accuracy weights=parsed/weights out=accuracy
-    python -m experiments.parsed_accuracy weights=parsed/weights out=accuracy simulator.structures=5Y36.cif.gz \
+    python -m experiments.parsed_accuracy weights=parsed_paper out=accuracy
+    python -m experiments.parsed_accuracy weights=parsed_paper out=accuracy simulator.structures=5Y36.cif.gz \
         simulator.num_phantoms=0 aperture=128
 
 Yao, Qian and Huang (2020), Bioinformatics 36:1252: 400 simulated micrographs of 5Y36, a pick right within 0.3 apertures

@@ -46,7 +46,7 @@ SHOWN = {
 class MassStudy(Study):
     """Settings of the study."""
 
-    weights: str | None = setting(None, "folder of weights of parsed; those that ship if null")
+    weights: str = setting("parsed_paper", "folder of weights of parsed, or those that ship")
 
 
 def run(spec: MassStudy) -> int:

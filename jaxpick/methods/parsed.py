@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
+from jaxpick import rngs
 from jaxpick.losses import softmax_cross_entropy
 from jaxpick.methods.labelled_examples import Data, patch_sources
 from jaxpick.methods.segmentation import Logits, segmentation_picker, segmentation_stage
@@ -35,6 +36,7 @@ from jaxpick.models.parsed import (
 )
 from jaxpick.picking.blob_picker import BlobDecodeSpec, BlobPicker
 from jaxpick.picking.dense import DecodeSpec, DensePicker
+from jaxpick.picking.noise import measure_noise
 from jaxpick.preprocess.parsed import ParsedPreprocessSpec
 from jaxpick.preprocess.working import WorkingSpec
 from jaxpick.simulate.bank import Bank
@@ -71,6 +73,8 @@ class Spec:
         classifier: first stage.
         segmenter: second stage.
         decode: segmentation map to picks.
+        noise_fields: fields of noise that a trained picker of peaks is tried on, so that its scores can be
+            discounted by what noise gives (`picking.discount`; not the paper's); 0 for no discount.
     """
 
     width: int = 32
@@ -103,6 +107,7 @@ class Spec:
     )
     # Table S7: 100 angstrom for beta-galactosidase, which is 175 to 190 long.
     decode: BlobDecodeSpec | DecodeSpec = BlobDecodeSpec(aperture_diameters=0.55)
+    noise_fields: int = 0
 
     def __post_init__(self) -> None:
         """Refuse fields simulated at another pixel than the working images'."""
@@ -110,6 +115,9 @@ class Spec:
         require(side >= 8 and side % 4 == 0, "patch_px", side, "a multiple of 4 from 8")
         even = self.patches_per_field >= 2 and self.patches_per_field % 2 == 0
         require(even, "patches_per_field", self.patches_per_field, "an even number from 2")
+        fields, kind = self.noise_fields, self.decode.kind
+        require(fields >= 0, "noise_fields", fields, "0 or more")
+        require(not fields or kind == "peaks", "noise_fields", fields, "0, as picks are no peaks")
         for name in ("field", "patch_field"):
             pixel = getattr(self, name).priors.pixel
             if isinstance(self.working, WorkingSpec):
@@ -185,6 +193,16 @@ def segmenter_stage(spec: Spec, bank: Data) -> Stage:
         working=spec.working,
         settings=spec.segmenter,
     )
+
+
+def calibrate(spec: Spec, params: Any, stage: Stage, seed: int) -> Spec:
+    """Return the settings with the peaks that noise gives with trained parameters, if they are wanted."""
+    if not spec.noise_fields:
+        return spec
+    picker = make_picker(spec, params, diameter_angstrom=200.0)
+    assert isinstance(picker, DensePicker) and isinstance(spec.decode, DecodeSpec)
+    noise = measure_noise(picker, rngs.stream(seed, "noise"), spec.noise_fields)
+    return dataclasses.replace(spec, decode=dataclasses.replace(spec.decode, noise=noise))
 
 
 def make_picker(

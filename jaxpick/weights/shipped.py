@@ -1,4 +1,4 @@
-"""The weights that ship with jaxpick: a folder beside this file for each method that has some."""
+"""The weights that ship with jaxpick: a folder beside this file for each method that has some, and `parsed_paper`."""
 
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,10 @@ def load_picker_weights(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the parameters and the card of a method's weights; the shipped ones if no folder is given.
 
+    Args:
+        method: name of the method.
+        folder: with weights, or the name of some that ship, such as `parsed_paper`.
+
     Raises:
         InputError: when none ship for the method, or the folder holds another method's, or the method has none.
     """
@@ -28,9 +32,16 @@ def load_picker_weights(
         raise InputError(
             f"weights: none ship for method={method}; train some and give weights=FOLDER"
         )
-    params, card = load_weights(shipped if folder is None else folder)
+    chosen = shipped if folder is None else _named(folder)
+    params, card = load_weights(chosen)
     if card.get("method") != method:
         raise InputError(
-            f"{folder or shipped}: expected weights of method {method}, got those of {card.get('method')}"
+            f"{chosen}: expected weights of method {method}, got those of {card.get('method')}"
         )
     return params, card
+
+
+def _named(folder: str | Path) -> Path:
+    """Return the folder, or the shipped one of that name where there is no such folder."""
+    ships = FOLDER / folder
+    return ships if not Path(folder).exists() and ships.is_dir() else Path(folder)

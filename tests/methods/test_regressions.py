@@ -244,8 +244,8 @@ SHIPPED = {path.parent.name for path in FOLDER.glob("*/weights.json")}
 @pytest.mark.parametrize("name", sorted(SHIPPED - WITHOUT_DEFENCE))
 def test_10_noise_gives_next_to_no_pick_with_weights_that_ship(name):
     """Of white noise as large as ninety particles, two at most."""
-    params, card = load_picker_weights(name, None)
-    method = methods.get(name)
+    params, card = load_picker_weights(name.removesuffix("_paper"), name)
+    method = methods.get(card["method"])
     settings = build(method.Spec, card["config"])
     picker = method.make_picker(settings, params, 80.0)
     noise = np.random.default_rng(5).normal(size=(320, 360)).astype(np.float32)
