@@ -7,7 +7,8 @@ the mass cut between the two peaks of a data set's histogram (Fig. S4).
 
 Training fields are simulated at 15 angstrom per pixel and normalised by Note S3 as micrographs are. One network then
 serves particles near 200 angstrom. With `working.kind=scaled` (conf/method/parsed_scaled.yaml) the working pixel
-follows the diameter that the user gives; with `decode.kind=peaks` picks are peaks with scores from 0 to 1.
+follows the diameter that the user gives; with `decode.kind=peaks` picks are peaks with scores from 0 to 1. So do the
+weights that ship (conf/experiment/train/parsed_shipped.yaml); those of the paper are `weights=parsed_paper`.
 """
 
 import dataclasses
