@@ -19,7 +19,6 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from jaxpick import rngs
 from jaxpick.losses import softmax_cross_entropy
 from jaxpick.methods.labelled_examples import Data, patch_sources
 from jaxpick.methods.segmentation import Logits, segmentation_picker, segmentation_stage
@@ -37,7 +36,7 @@ from jaxpick.models.parsed import (
 )
 from jaxpick.picking.blob_picker import BlobDecodeSpec, BlobPicker
 from jaxpick.picking.dense import DecodeSpec, DensePicker
-from jaxpick.picking.noise import measure_noise
+from jaxpick.picking.noise import with_noise
 from jaxpick.preprocess.parsed import ParsedPreprocessSpec
 from jaxpick.preprocess.working import WorkingSpec
 from jaxpick.simulate.bank import Bank
@@ -201,9 +200,8 @@ def calibrate(spec: Spec, params: Any, stage: Stage, seed: int) -> Spec:
     if not spec.noise_fields:
         return spec
     picker = make_picker(spec, params, diameter_angstrom=200.0)
-    assert isinstance(picker, DensePicker) and isinstance(spec.decode, DecodeSpec)
-    noise = measure_noise(picker, rngs.stream(seed, "noise"), spec.noise_fields)
-    return dataclasses.replace(spec, decode=dataclasses.replace(spec.decode, noise=noise))
+    assert isinstance(picker, DensePicker)  # as settings with other picks have no fields of noise
+    return with_noise(spec, picker, seed)
 
 
 def make_picker(

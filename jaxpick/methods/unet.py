@@ -9,13 +9,12 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from jaxpick import rngs
 from jaxpick.methods.labelled_examples import Data
 from jaxpick.methods.segmentation import Logits, segmentation_picker, segmentation_stage
 from jaxpick.methods.simulated_examples import FieldSpec
 from jaxpick.models.unet import UNet
 from jaxpick.picking.dense import DecodeSpec, DensePicker
-from jaxpick.picking.noise import measure_noise
+from jaxpick.picking.noise import with_noise
 from jaxpick.preprocess.working import WorkingSpec
 from jaxpick.simulate.targets import TargetSpec
 from jaxpick.spec import require
@@ -90,9 +89,7 @@ def calibrate(spec: Spec, params: Any, stage: Stage, seed: int) -> Spec:
     """Return the settings with the peaks that noise gives with trained parameters."""
     if not spec.noise_fields:
         return spec
-    picker = make_picker(spec, params, diameter_angstrom=200.0)
-    noise = measure_noise(picker, rngs.stream(seed, "noise"), spec.noise_fields)
-    return dataclasses.replace(spec, decode=dataclasses.replace(spec.decode, noise=noise))
+    return with_noise(spec, make_picker(spec, params, diameter_angstrom=200.0), seed)
 
 
 def make_picker(

@@ -4,12 +4,14 @@ Fields of white and of slightly correlated noise are prepared and scored as micr
 """
 
 import dataclasses
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from jaxpick import rngs
 from jaxpick.io.nouns import Micrograph
 from jaxpick.picking.dense import DensePicker
 from jaxpick.picking.discount import NoiseSpec
@@ -58,6 +60,12 @@ def measure_noise(
         counts += np.sum(score[:, None] >= np.asarray(SCORES), axis=0)
     area = num_fields * (side_px / working_px) ** 2
     return NoiseSpec(score=SCORES, per_square_diameter=tuple((counts + 1) / area))
+
+
+def with_noise(spec: Any, picker: DensePicker, seed: int) -> Any:
+    """Return a method's settings with the peaks that `spec.noise_fields` fields of noise give its picker."""
+    noise = measure_noise(picker, rngs.stream(seed, "noise"), spec.noise_fields)
+    return dataclasses.replace(spec, decode=dataclasses.replace(spec.decode, noise=noise))
 
 
 def _noise(key: RandomKey, side_px: int, share: float) -> Float[np.ndarray, "y x"]:

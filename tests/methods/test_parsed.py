@@ -318,3 +318,8 @@ def test_pick_cuts_all_micrographs_at_one_mass(tmp_path, weights, monkeypatch):
     assert summary["total"] == 0
     with pytest.raises(SpecError, match=r"decode\.mass\.cutof: unknown setting"):
         _pick(tmp_path, weights, pixel_size=6.0, decode={"mass": {"cutof": 1}}, overwrite=True)
+
+
+def test_noise_is_measured_for_peaks_alone():
+    with pytest.raises(SpecError, match="noise_fields"):
+        build(parsed.Spec, {"noise_fields": 2})
