@@ -2,6 +2,7 @@
 
 import dataclasses
 import errno
+import json
 import os
 import tempfile
 from pathlib import Path
@@ -248,3 +249,5 @@ def test_a_half_written_record_is_none(folder):
     (folder.path / "candidates").mkdir()
     (folder.path / "candidates" / ".writing-m1-abcdefgh.json").touch()
     folder.open(SCORING | {"diameter": 190.0}, overwrite=False)
+    settings = json.loads((folder.path / "settings.json").read_text())
+    assert settings["scoring"]["diameter"] == 190.0

@@ -39,7 +39,7 @@ def test_a_half_written_truth_is_none(tmp_path):
         (tmp_path / "truth").mkdir()
         (tmp_path / "truth" / ".writing-simulated_00000-abcdefgh.json").touch()
     with held_for(tmp_path, SETTINGS | {"seed": 2}):
-        pass
+        assert not is_finished(tmp_path, 0)
 
 
 @pytest.mark.parametrize("missing", ["micrographs", "masks", "truth"])
